@@ -1,0 +1,42 @@
+"""The MongoDB connection and the list of every document model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from beanie import Document, init_beanie
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+
+from app.settings import Settings
+
+
+def document_models() -> list[type[Document]]:
+    """Every collection of the platform; each area lists its own in `models.DOCUMENTS`."""
+    return []
+
+
+def connect(settings: Settings) -> AsyncMongoClient[dict[str, Any]]:
+    """A client that gives up on an absent server within the dependency timeout (the driver waits 30 s)."""
+    timeout_ms = int(settings.dependency_timeout_seconds * 1000)
+    return AsyncMongoClient(
+        settings.mongodb_uri.get_secret_value(),
+        tz_aware=True,
+        serverSelectionTimeoutMS=timeout_ms,
+        connectTimeoutMS=timeout_ms,
+        socketTimeoutMS=10_000,
+        appname="nimmit",
+    )
+
+
+async def open_database(
+    client: AsyncMongoClient[dict[str, Any]], settings: Settings
+) -> AsyncDatabase[dict[str, Any]]:
+    """Bind the document models to the database and make their indexes.
+
+    Raises:
+        pymongo.errors.ServerSelectionTimeoutError: MongoDB cannot be reached.
+    """
+    database = client[settings.mongodb_database]
+    await init_beanie(database=database, document_models=document_models())
+    return database

@@ -1,0 +1,125 @@
+"""Every setting of the platform, in one object read from `NIMMIT_*` environment variables (and `.env`).
+
+The defaults are for development on one machine. In production the development secrets are refused, so that a
+forgotten variable stops the start instead of opening the door.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEVELOPMENT_SECRET = "development-only-secret-never-in-production"  # noqa: S105  # refused in production below
+
+
+class Settings(BaseSettings):
+    """Addresses, credentials and limits; durations are in the unit their name ends with."""
+
+    model_config = SettingsConfigDict(env_prefix="NIMMIT_", env_file=".env", extra="ignore", frozen=True)
+
+    environment: Literal["development", "test", "production"] = "development"
+    log_level: str = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+    # MongoDB (a replica set or Atlas in production)
+    mongodb_uri: SecretStr = SecretStr("mongodb://127.0.0.1:27017")
+    mongodb_database: str = "nimmit"
+
+    # Temporal: a self-hosted cluster, or Temporal Cloud with mTLS (certificate and key) or an API key
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    temporal_tls: bool = False
+    temporal_tls_server_name: str | None = None
+    temporal_tls_ca_path: str | None = None
+    temporal_tls_cert_path: str | None = None
+    temporal_tls_key_path: str | None = None
+    temporal_api_key: SecretStr | None = None
+    temporal_ui_url: str = "http://127.0.0.1:8233"
+    task_queue_prefix: str = ""  # lets two stacks share one namespace
+
+    # Redis (rate limits, session cache); rediss:// for Upstash
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+
+    # S3 or Cloudflare R2
+    s3_endpoint_url: str = "http://127.0.0.1:7070"
+    s3_public_endpoint_url: str | None = None  # what browsers reach, when it differs from the above
+    s3_region: str = "auto"
+    s3_access_key_id: SecretStr = SecretStr("nimmit")
+    s3_secret_access_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    s3_bucket_uploads: str = "nimmit-uploads"
+    s3_bucket_deliverables: str = "nimmit-deliverables"
+    s3_bucket_avatars: str = "nimmit-avatars"
+    s3_bucket_portfolio: str = "nimmit-portfolio"
+    s3_bucket_archive: str = "nimmit-archive"
+
+    # Mail, over SMTP (SendGrid and Resend both take it)
+    smtp_url: SecretStr = SecretStr("smtp://127.0.0.1:1025")
+    mail_from: str = "Nimmit <no-reply@nimmit.example>"
+
+    # Stripe
+    stripe_api_key: SecretStr = SecretStr("sk_test_development")
+    stripe_api_base: str = "https://api.stripe.com"
+
+    # OpenAI; without a key the rule-based parser reads every brief
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str | None = None
+    openai_model: str = "gpt-5-mini"
+    openai_timeout_seconds: float = 20.0
+
+    # Authentication
+    jwt_secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    jwt_issuer: str = "https://api.nimmit.example"
+    jwt_audience: str = "nimmit-api"
+    access_token_minutes: int = 15
+    refresh_token_days: int = 7
+    cookie_secure: bool = False  # production refuses False
+    password_bcrypt_rounds: int = Field(default=12, ge=4, le=16)
+
+    # The door
+    public_url: str = "http://127.0.0.1:8000"
+    portal_url: str = "http://127.0.0.1:8000"
+    cors_origins: list[str] = []
+    trusted_proxies: list[str] = []
+    max_body_bytes: int = 256 * 1024
+    login_attempts_per_minute: int = 10
+    dependency_timeout_seconds: float = 1.5
+    update_timeout_seconds: float = 8.0
+
+    # Job policy defaults that an installation may shorten (a demo, a test)
+    offer_window_seconds: int = 15 * 60
+    rescue_reminder_seconds: int = 60 * 60
+    auto_approve_seconds: int = 72 * 3600
+    rating_window_seconds: int = 14 * 24 * 3600
+
+    @model_validator(mode="after")
+    def _refuse_development_secrets_in_production(self) -> Self:
+        if self.environment != "production":
+            return self
+        faults = [
+            name
+            for name in ("jwt_secret", "s3_secret_access_key", "stripe_api_key")
+            if "development" in getattr(self, name).get_secret_value()
+        ]
+        if len(self.jwt_secret.get_secret_value()) < 32:
+            faults.append("jwt_secret (shorter than 32 characters)")
+        if not self.cookie_secure:
+            faults.append("cookie_secure (must be true)")
+        if faults:
+            raise ValueError(f"not fit for production: {', '.join(sorted(faults))}")
+        return self
+
+    @property
+    def temporal_uses_tls(self) -> bool:
+        """TLS is on when asked for, and whenever a certificate or an API key is given."""
+        return (
+            self.temporal_tls or self.temporal_tls_cert_path is not None or self.temporal_api_key is not None
+        )
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings, read once."""
+    return Settings()
