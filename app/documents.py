@@ -5,20 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from beanie import Document
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
+
+from app.camel import CamelModel
+
+__all__ = ["CamelDocument", "CamelModel", "utcnow"]
 
 
 def utcnow() -> datetime:
     """Now, aware, cut to the millisecond that MongoDB keeps, so that a value equals itself when read back."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-
-class CamelModel(BaseModel):
-    """An embedded document or API body whose fields are camelCase outside Python."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
 class CamelDocument(Document):

@@ -15,7 +15,6 @@ from app.jobs.change import (
     Delivery,
     JobChange,
     JobProjection,
-    NoticeRecord,
     OfferRecord,
     OfferStatus,
     TimelineEntry,
@@ -32,6 +31,7 @@ from app.lifecycle import (
     allowed_actions,
     cell_for,
 )
+from app.notifications.notices import Notice, NoticeType
 from workflows.contracts import Act, ActResult, Awaited, JobInput, JobStateView, RankedWorker
 
 
@@ -48,7 +48,7 @@ class JobState(BaseModel):
     deadline_action: Action | None = None
     # Drained by `take_change`:
     timeline: list[TimelineEntry] = Field(default_factory=list)
-    notices: list[NoticeRecord] = Field(default_factory=list)
+    notices: list[Notice] = Field(default_factory=list)
     changed_offers: list[int] = Field(default_factory=list)
 
     @property
@@ -128,9 +128,10 @@ class JobState(BaseModel):
             projection.earned_usd_cents = pricing.pay_usd_cents
         return money
 
-    def notify(self, type_: str, user_id: str | None, **context: Any) -> None:
+    def notify(self, type_: NoticeType, user_id: str | None, **context: Any) -> None:
         """Add a notice; `user_id` None is every admin."""
-        self.notices.append(NoticeRecord(type=type_, user_id=user_id, context=context))
+        notice = Notice(type=type_, user_id=user_id, job_id=self.input.job_id, context=context)
+        self.notices.append(notice)
 
     def take_change(self, correlation_id: str | None = None) -> JobChange:
         """What has happened since the last time, to be stored as one change."""

@@ -10,10 +10,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from app.camel import CamelModel
 from app.jobs.pricing import Quote
 from app.lifecycle import Action, Actor, Phase, Status
+from app.notifications.notices import Notice
 from app.parsing.models import ParsedBrief
 
 
@@ -27,7 +29,7 @@ class OfferStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-class OfferRecord(BaseModel):
+class OfferRecord(CamelModel):
     """One offer of one job to one worker; `number` counts from 1 within the job."""
 
     number: int
@@ -42,7 +44,7 @@ class OfferRecord(BaseModel):
     reason: str | None = None
 
 
-class TimelineEntry(BaseModel):
+class TimelineEntry(CamelModel):
     """Who did what, when and why, and what it did to money. `seq` counts from 1 within the job."""
 
     seq: int
@@ -59,18 +61,7 @@ class TimelineEntry(BaseModel):
     correlation_id: str | None = None
 
 
-class NoticeRecord(BaseModel):
-    """A fact that somebody must be told; names and addresses are looked up when it is sent.
-
-    `user_id` is None for a notice to every admin.
-    """
-
-    type: str
-    user_id: str | None = None
-    context: dict[str, Any] = Field(default_factory=dict)
-
-
-class Delivery(BaseModel):
+class Delivery(CamelModel):
     """One submission of work."""
 
     number: int
@@ -79,7 +70,7 @@ class Delivery(BaseModel):
     note: str = ""
 
 
-class JobProjection(BaseModel):
+class JobProjection(CamelModel):
     """The fields of the job document that only its own workflow writes."""
 
     status: Status
@@ -93,6 +84,7 @@ class JobProjection(BaseModel):
     offer_number: int = 0
     offered_worker_id: str | None = None
     round: int = 0
+    refusals: int = 0  # acts that were refused after a look outside: part of the next such act's update id
     revision_count: int = 0
     deliveries: list[Delivery] = Field(default_factory=list)
     deadline: datetime | None = None
@@ -103,7 +95,7 @@ class JobProjection(BaseModel):
     completed_at: datetime | None = None
 
 
-class JobChange(BaseModel):
+class JobChange(CamelModel):
     """One write of a job's process: entries `from_seq + 1 … from_seq + len(timeline)`."""
 
     job_id: str
@@ -112,7 +104,7 @@ class JobChange(BaseModel):
     projection: JobProjection
     timeline: list[TimelineEntry]
     offers: list[OfferRecord] = Field(default_factory=list)
-    notices: list[NoticeRecord] = Field(default_factory=list)
+    notices: list[Notice] = Field(default_factory=list)
     correlation_id: str | None = None
 
     @property

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from app.camel import CamelModel
 from app.jobs.policy import BASIS, JobPolicy, Urgency
 
 
-class Quote(BaseModel):
+class Quote(CamelModel):
     """A price in hundredths of a credit, and the pay that goes with it in USD cents."""
 
     model_config = ConfigDict(frozen=True)

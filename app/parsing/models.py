@@ -11,6 +11,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from app.camel import CamelModel
+
 MAX_SKILLS = 10
 MAX_SUMMARY = 200
 MIN_HOURS = 0.5
@@ -31,7 +33,7 @@ class Brief(BaseModel):
     urgency: str | None = None
 
 
-class ParsedBrief(BaseModel):
+class ParsedBrief(CamelModel):
     """A brief, read: every value within its bounds, whoever produced it.
 
     `required_skills` are slugs of the taxonomy, most needed first. Hours are working hours, in quarters.

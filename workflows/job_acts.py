@@ -1,0 +1,117 @@
+"""Whether an act is allowed now, and the exact answer when it is not.
+
+Pure checks over the state, used by the validators (a refusal leaves no event in the history) and again by the
+handlers once they hold the lock. Every refusal is an `ApplicationError` whose type is a `JobErrorCode`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from temporalio.exceptions import ApplicationError
+
+from app.jobs.change import OfferRecord, OfferStatus
+from app.jobs.errors import JobErrorCode
+from app.lifecycle import Action, ActNotAllowedError, Actor
+from workflows.contracts import Act
+from workflows.job_state import JobState
+
+
+def refusal(code: JobErrorCode, message: str, **details: Any) -> ApplicationError:
+    """An answer that will not change by trying again."""
+    return ApplicationError(message, details, type=code.value, non_retryable=True)
+
+
+def check(state: JobState, action: Action, act: Act) -> None:
+    """The state allows the act, and the actor is the job's own client or worker (or an admin).
+
+    Raises:
+        ApplicationError: `not-a-party` or `wrong-state`.
+    """
+    party = state.party(act.actor)
+    if act.actor is not Actor.ADMIN and party != act.actor_id:
+        raise refusal(JobErrorCode.NOT_A_PARTY, f"You are not the {act.actor} of this job.")
+    try:
+        state.require(action, act.actor)
+    except ActNotAllowedError as error:
+        raise _wrong_state(state, error) from None
+
+
+def has_accepted(state: JobState, act: Act) -> bool:
+    """Whether this worker has already accepted and holds the job: a repeat then gets the same yes."""
+    offer = state.offer_of(act.actor_id)
+    accepted = offer is not None and offer.status is OfferStatus.ACCEPTED
+    return accepted and state.projection.worker_id == act.actor_id
+
+
+def check_offer(
+    state: JobState, act: Act, now: datetime, *, action: Action = Action.ACCEPT_OFFER
+) -> OfferRecord:
+    """The worker's offer is open at `now`, and may be answered.
+
+    Late means that the workflow's clock is at or past the expiry, whichever event came first.
+
+    Raises:
+        ApplicationError: `offer-not-found`, `offer-expired`, `offer-declined`, `offer-withdrawn`, `job-taken`
+            or `wrong-state`.
+    """
+    offer = state.offer_of(act.actor_id)
+    if offer is None:
+        raise refusal(JobErrorCode.OFFER_NOT_FOUND, "This job has not been offered to you.")
+    if offer.status is OfferStatus.OPEN and now >= offer.expires_at:
+        raise _expired(offer)
+    match offer.status:
+        case OfferStatus.EXPIRED:
+            raise _expired(offer)
+        case OfferStatus.DECLINED:
+            raise refusal(
+                JobErrorCode.OFFER_DECLINED, "You declined this offer; it cannot be answered again."
+            )
+        case OfferStatus.WITHDRAWN:
+            raise refusal(
+                JobErrorCode.OFFER_WITHDRAWN, "This offer was withdrawn; the job was given to another."
+            )
+        case OfferStatus.ACCEPTED:
+            raise refusal(JobErrorCode.JOB_TAKEN, "This offer has been accepted already.")
+        case OfferStatus.OPEN:
+            pass
+    try:
+        state.require(action, Actor.WORKER)
+    except ActNotAllowedError as error:
+        raise _wrong_state(state, error) from None
+    return offer
+
+
+def check_revision(state: JobState, act: Act) -> None:
+    """The client may ask for one more revision.
+
+    Raises:
+        ApplicationError: as `check`, or `revision-limit-reached`.
+    """
+    check(state, Action.REQUEST_REVISION, act)
+    limit = state.input.policy.revision_limit
+    if state.projection.revision_count >= limit:
+        raise refusal(
+            JobErrorCode.REVISION_LIMIT_REACHED,
+            f"All {limit} revisions of this job have been used; approve the work or write to support.",
+            limit=limit,
+        )
+
+
+def _expired(offer: OfferRecord) -> ApplicationError:
+    at = offer.expires_at
+    return refusal(
+        JobErrorCode.OFFER_EXPIRED,
+        f"The offer expired at {at:%H:%M:%S} UTC.",
+        expires_at=at.isoformat(),
+    )
+
+
+def _wrong_state(state: JobState, error: ActNotAllowedError) -> ApplicationError:
+    return refusal(
+        JobErrorCode.WRONG_STATE,
+        f"{str(error)[0].upper()}{str(error)[1:]}.",
+        status=state.projection.status.value,
+        phase=state.projection.phase.value,
+    )

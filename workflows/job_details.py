@@ -1,0 +1,119 @@
+"""What an admin sees of a job in the Temporal UI: a status report in Markdown, and search attributes.
+
+Ids, times and money only; no personal data and none of the brief's words.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from temporalio.common import SearchAttributeUpdate
+
+from app.lifecycle import Action
+from workflows.contracts import DEADLINE, JOB_STATUS, NEEDS_ADMIN, WORKER_ID
+from workflows.job_state import JobState
+
+_AT_DEADLINE = {
+    Action.EXPIRE_QUOTE: "the job ends without charge",
+    Action.EXPIRE_OFFER: "the offer goes to the next worker",
+    Action.REMIND_ADMINS: "the admins are reminded",
+    Action.AUTO_APPROVE: "the work is approved for the client",
+}
+
+
+def credits_text(hundredths: int) -> str:
+    """Hundredths of a credit as a person says them: `12.50 credits`."""
+    return f"{hundredths / 100:.2f} credits"
+
+
+def dollars_text(cents: int) -> str:
+    """Cents as a person says them: `$45.00`."""
+    return f"${cents / 100:.2f}"
+
+
+def render(state: JobState) -> str:
+    """The job as a status report."""
+    projection = state.projection
+    lines = [f"### {projection.status.value.replace('_', ' ').capitalize()} · {_words(projection.phase)}", ""]
+    if projection.needs_admin:
+        lines += [f"**Needs an admin:** {projection.needs_admin_reason}.", ""]
+    for awaited in state.view().awaited:
+        who = f"{awaited.actor.value} `{awaited.actor_id}`" if awaited.actor_id else awaited.actor.value
+        lines.append(f"- Waits for the {who}: {', '.join(_words(action) for action in awaited.actions)}")
+    if projection.deadline:
+        then = _AT_DEADLINE.get(state.deadline_action, "") if state.deadline_action else ""
+        lines.append(f"- If nobody acts, at {_at(projection.deadline)}: {then}")
+    lines += _money(state) + _offers(state) + _work(state)
+    return "\n".join(lines)
+
+
+def _money(state: JobState) -> list[str]:
+    projection = state.projection
+    if projection.pricing is None:
+        return []
+    pricing, parsed = projection.pricing, projection.parsed
+    lines = [
+        f"- Price {credits_text(pricing.credits)} for {pricing.hours_likely:g} likely hours",
+        f"- Held {credits_text(projection.held_credits)}, spent {credits_text(projection.spent_credits)}",
+        f"- Pay {dollars_text(pricing.pay_usd_cents)}, earned {dollars_text(projection.earned_usd_cents)}",
+    ]
+    if parsed:
+        skills = ", ".join(parsed.required_skills) or "none named"
+        lines.append(f"- Read by {parsed.model or parsed.parser}: {parsed.complexity}; skills {skills}")
+    return lines
+
+
+def _offers(state: JobState) -> list[str]:
+    if not state.offers:
+        return []
+    lines = ["", "| Offer | Round | Worker | Score | Status | Expires |", "|---|---|---|---|---|---|"]
+    lines += [
+        f"| {offer.number} | {offer.round} | `{offer.worker_id}` | {offer.score} | {offer.status.value} "
+        f"| {_at(offer.expires_at)} |"
+        for offer in state.offers
+    ]
+    return lines
+
+
+def _work(state: JobState) -> list[str]:
+    projection = state.projection
+    if not projection.deliveries:
+        return []
+    last = projection.deliveries[-1]
+    return [
+        "",
+        f"- Delivery {last.number} at {_at(last.at)}, {len(last.file_ids)} files",
+        f"- Revisions {projection.revision_count} of {state.input.policy.revision_limit}",
+    ]
+
+
+def _words(value: str) -> str:
+    return str(value).replace("_", " ")
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+class Visibility:
+    """Which search attributes have changed since they were last set; one batched upsert a change."""
+
+    def __init__(self) -> None:
+        """Start from what the starter of the workflow has set."""
+        self._known: dict[str, object] = {NEEDS_ADMIN.name: False, WORKER_ID.name: None, DEADLINE.name: None}
+
+    def updates(self, state: JobState) -> list[SearchAttributeUpdate[object]]:
+        """The updates that bring the attributes up to the state."""
+        projection = state.projection
+        wanted = (
+            (JOB_STATUS, projection.status.value),
+            (WORKER_ID, projection.worker_id),
+            (NEEDS_ADMIN, projection.needs_admin),
+            (DEADLINE, projection.deadline),
+        )
+        updates: list[SearchAttributeUpdate[object]] = []
+        for key, value in wanted:
+            if self._known.get(key.name, ...) != value:
+                self._known[key.name] = value
+                updates.append(key.value_unset() if value is None else key.value_set(value))  # type: ignore[arg-type]  # each value fits its own key
+        return updates

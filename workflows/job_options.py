@@ -1,0 +1,39 @@
+"""How a job's workflow calls its activities: time-outs and retries, each with its reason."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import RetryPolicy
+
+
+class LocalActivityOptions(TypedDict):
+    """Keyword arguments of `workflow.execute_local_activity_method`."""
+
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+    local_retry_threshold: timedelta
+
+
+# Short writes to MongoDB. They are repeatable and must happen, so they are tried until they do; past the
+# threshold the wait becomes a timer of the server instead of holding the workflow task open.
+STORE: LocalActivityOptions = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=50),
+        backoff_coefficient=2,
+        maximum_interval=timedelta(seconds=10),
+        non_retryable_error_types=["ValidationError", "TypeError", "LedgerConflict"],
+    ),
+    "local_retry_threshold": timedelta(seconds=5),
+}
+
+# One reading by the model costs a few seconds; after three failures the rules read the brief instead.
+OPENAI_START_TO_CLOSE = timedelta(seconds=30)
+OPENAI_SCHEDULE_TO_CLOSE = timedelta(seconds=120)
+OPENAI_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    maximum_attempts=3,
+    non_retryable_error_types=["ParserRefusedError"],
+)
