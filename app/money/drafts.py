@@ -1,0 +1,136 @@
+"""What can be asked of the journal. A draft is the act alone: no clock, no balance, no place in the book.
+
+The body hash covers all of a draft but its key, and leaves out fields at their default. A field added later
+therefore must have a default, and then keys written before it still match their bodies.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from app.documents import CamelModel
+from app.money.books import Book, client_book, worker_book
+from app.money.errors import InvalidDraft
+from app.money.hashing import digest
+from app.money.models import Instant, Kind
+
+MAX_AMOUNT = 10**12  # ten billion credits or dollars: above any real amount, far below what BSON holds
+
+Amount = Annotated[int, Field(strict=True, gt=0, le=MAX_AMOUNT)]
+Part = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT)]
+Reference = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Key = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9:_.-]{0,199}$")]
+Source = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200)]
+
+
+class _Draft(CamelModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: Key
+
+    @property
+    def book(self) -> Book:
+        raise NotImplementedError
+
+    @property
+    def body_hash(self) -> str:
+        """What a repeat of the key is compared by."""
+        body = self.model_dump(by_alias=True, exclude={"key"}, exclude_defaults=True)
+        return digest({**body, "kind": self.model_dump()["kind"]})
+
+
+class GrantCredits(_Draft):
+    """A new lot of credits, in hundredths of a credit; it can be spent until `expires_at`."""
+
+    kind: Literal[Kind.CREDIT_GRANT] = Kind.CREDIT_GRANT
+    client_id: Reference
+    amount: Amount
+    source: Source
+    expires_at: Instant | None = None
+    subscription_id: Reference | None = None
+    stripe_payment_intent_id: Reference | None = None
+
+    @property
+    def book(self) -> Book:
+        return client_book(self.client_id)
+
+
+class HoldCredits(_Draft):
+    """Credits set aside for a job. The draft's key names the hold."""
+
+    kind: Literal[Kind.CREDIT_HOLD] = Kind.CREDIT_HOLD
+    client_id: Reference
+    job_id: Reference
+    amount: Amount
+
+    @property
+    def book(self) -> Book:
+        return client_book(self.client_id)
+
+
+class ResolveHold(_Draft):
+    """The end of a hold: post so much, release so much, hold again so much (under this draft's own key)."""
+
+    kind: Literal[Kind.HOLD_RESOLUTION] = Kind.HOLD_RESOLUTION
+    client_id: Reference
+    hold_key: Key
+    post: Part
+    release: Part
+    hold_again: Part = 0
+
+    @model_validator(mode="after")
+    def _something_leaves_the_hold(self) -> Self:
+        if self.post + self.release == 0:
+            raise ValueError("a resolution posts or releases something")
+        return self
+
+    @property
+    def book(self) -> Book:
+        return client_book(self.client_id)
+
+
+class AccrueEarnings(_Draft):
+    """What a worker earned by a job, in USD cents."""
+
+    kind: Literal[Kind.WORKER_ACCRUAL] = Kind.WORKER_ACCRUAL
+    worker_id: Reference
+    job_id: Reference
+    amount: Amount
+
+    @property
+    def book(self) -> Book:
+        return worker_book(self.worker_id)
+
+
+class RecordTransfer(_Draft):
+    """A transfer that Stripe made to the worker's connected account, in USD cents."""
+
+    kind: Literal[Kind.WORKER_TRANSFER] = Kind.WORKER_TRANSFER
+    worker_id: Reference
+    job_id: Reference
+    amount: Amount
+    stripe_transfer_id: Reference
+
+    @property
+    def book(self) -> Book:
+        return worker_book(self.worker_id)
+
+
+Draft = GrantCredits | HoldCredits | ResolveHold | AccrueEarnings | RecordTransfer
+
+DraftT = TypeVar("DraftT", bound=_Draft)
+
+
+def draft(kind: type[DraftT], **fields: Any) -> DraftT:
+    """A checked draft.
+
+    Raises:
+        InvalidDraft: an amount is not a positive integer within bounds, or an id or key is malformed.
+    """
+    try:
+        return kind.model_validate(fields, by_name=True)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'draft'}: {e['msg']}" for e in error.errors())
+        raise InvalidDraft(faults) from error
