@@ -1,0 +1,282 @@
+"""Every kind of notice: what it says in the app and in the mail, by the role of the person who gets it.
+
+The strings are Jinja templates. `name`, `job_title`, `job_url`, `portal_url` and `zone` are always there; what a
+type may find in its context besides is named by `reads` and optional, unless `needs` has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.notifications.notices import MailType, NoticeType
+
+Key = tuple[NoticeType | MailType, str]
+ANYONE = "anyone"  # mails to an address that need not be a user's
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The words of one notice. The mail's subject is the title; its first lines are the in-app message."""
+
+    title: str
+    message: str
+    more: tuple[str, ...] = ()  # further paragraphs, in the mail alone
+    action: str = "Open the job"
+    link: str = "{{ job_url }}"
+    reads: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+    secret: bool = False  # the context holds a token: wiped when the mail is given up
+
+
+def _keys(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+_CLIENT: dict[NoticeType, Entry] = {
+    "job.assigned": Entry(
+        title="A worker has taken “{{ job_title }}”",
+        message="A worker accepted “{{ job_title }}” and will start soon.",
+        more=("You can follow the work and write to the worker on the job's page.",),
+    ),
+    "job.started": Entry(
+        title="Work on “{{ job_title }}” has begun",
+        message="The worker has started “{{ job_title }}”.",
+    ),
+    "job.submitted": Entry(
+        title="“{{ job_title }}” is ready for your review",
+        message=(
+            "The worker handed in “{{ job_title }}”. Please look at it, then approve it or ask for a revision"
+            "{% if auto_approve_at is defined %} by {{ auto_approve_at | when(zone) }}{% endif %}."
+        ),
+        more=(
+            "{% if auto_approve_at is defined %}Without an answer by then, the work is approved.{% endif %}",
+        ),
+        action="Review the work",
+        reads=_keys("auto_approve_at"),
+    ),
+    "job.completed": Entry(
+        title="“{{ job_title }}” is completed",
+        message=(
+            "“{{ job_title }}” is completed"
+            "{% if spent_credits is defined %} for {{ spent_credits | credits }}{% endif %}."
+        ),
+        more=("The files stay on the job's page. Thank you for working with Nimmit.",),
+        reads=_keys("spent_credits"),
+    ),
+    "job.rescue": Entry(
+        title="Still looking for a worker for “{{ job_title }}”",
+        message="We have not found a worker for “{{ job_title }}” yet. Our team is now looking for one by hand.",
+        more=("You need not do anything. Your credits stay held for this job; if you cancel, they return.",),
+    ),
+    "job.rescue_reminder": Entry(
+        title="Still looking for a worker for “{{ job_title }}”",
+        message="Our team is still looking for a worker for “{{ job_title }}”.",
+    ),
+    "job.quote": Entry(
+        title="“{{ job_title }}” needs your yes",
+        message=(
+            "“{{ job_title }}” costs more than you agreed to beforehand"
+            "{% if price_credits is defined %}: {{ price_credits | credits }}"
+            "{% if max_credits is defined %} against {{ max_credits | credits }}{% endif %}{% endif %}. "
+            "Please accept the price or cancel the job."
+        ),
+        more=(
+            "{% if expires_at is defined %}The price stands until {{ expires_at | when(zone) }}.{% endif %}",
+            "Nothing is held until you accept.",
+        ),
+        action="See the price",
+        reads=_keys("price_credits", "max_credits", "expires_at"),
+    ),
+    "job.insufficient_credits": Entry(
+        title="Not enough credits for “{{ job_title }}”",
+        message=(
+            "“{{ job_title }}” waits for credits"
+            "{% if price_credits is defined %}: it costs {{ price_credits | credits }}"
+            "{% if available_credits is defined %} and you have {{ available_credits | credits }}{% endif %}"
+            "{% endif %}."
+        ),
+        action="Open the job",
+        reads=_keys("price_credits", "available_credits"),
+    ),
+    "job.cancelled": Entry(
+        title="“{{ job_title }}” was cancelled",
+        message=(
+            "“{{ job_title }}” was cancelled"
+            "{% if released_credits is defined and released_credits %}; {{ released_credits | credits }} "
+            "are free again{% endif %}."
+        ),
+        reads=_keys("released_credits"),
+    ),
+    "review.invited": Entry(
+        title="How was “{{ job_title }}”?",
+        message=(
+            "Please rate the work on “{{ job_title }}”"
+            "{% if closes_at is defined %} by {{ closes_at | when(zone) }}{% endif %}."
+        ),
+        more=("Neither of you sees the other's rating before both are given or the time is over.",),
+        action="Rate the work",
+        reads=_keys("closes_at"),
+    ),
+    "review.revealed": Entry(
+        title="The ratings of “{{ job_title }}” are open",
+        message="The worker's rating of “{{ job_title }}” can now be read.",
+        action="Read the ratings",
+    ),
+}
+
+_WORKER: dict[NoticeType, Entry] = {
+    "job.offer": Entry(
+        title="You have an offer: “{{ job_title }}”",
+        message=(
+            "You are offered “{{ job_title }}”"
+            "{% if pay_usd_cents is defined %} for {{ pay_usd_cents | usd }}{% endif %}"
+            "{% if expires_at is defined %}. Please answer by {{ expires_at | when(zone) }}{% endif %}."
+        ),
+        more=("After that the job is offered to the next worker. Declining costs you nothing.",),
+        action="See the offer",
+        reads=_keys("pay_usd_cents", "expires_at"),
+    ),
+    "job.offer_expired": Entry(
+        title="The offer of “{{ job_title }}” has expired",
+        message=(
+            "The offer of “{{ job_title }}” expired"
+            "{% if expires_at is defined %} at {{ expires_at | when(zone) }}{% endif %} without an answer."
+        ),
+        more=("If you are not working now, set yourself to unavailable and no offers will come.",),
+        reads=_keys("expires_at"),
+    ),
+    "job.assigned": Entry(
+        title="“{{ job_title }}” is yours",
+        message=(
+            "“{{ job_title }}” is assigned to you"
+            "{% if pay_usd_cents is defined %} for {{ pay_usd_cents | usd }}{% endif %}. "
+            "Start it when you are ready."
+        ),
+        reads=_keys("pay_usd_cents"),
+    ),
+    "job.revision_requested": Entry(
+        title="A revision is asked for: “{{ job_title }}”",
+        message="The client asks for a revision of “{{ job_title }}”. Their comments are on the job's page.",
+        more=("{% if revision is defined %}This is revision {{ revision }}.{% endif %}",),
+        action="Read the comments",
+        reads=_keys("revision"),
+    ),
+    "job.completed": Entry(
+        title="“{{ job_title }}” is completed",
+        message=(
+            "Your work on “{{ job_title }}” is approved"
+            "{% if earned_usd_cents is defined %}: you earned {{ earned_usd_cents | usd }}{% endif %}."
+        ),
+        more=("The payout follows by itself.",),
+        reads=_keys("earned_usd_cents"),
+    ),
+    "job.cancelled": Entry(
+        title="“{{ job_title }}” was cancelled",
+        message=(
+            "“{{ job_title }}” was cancelled. Please stop working on it"
+            "{% if earned_usd_cents is defined and earned_usd_cents %}; you are paid "
+            "{{ earned_usd_cents | usd }} for what you did{% endif %}."
+        ),
+        reads=_keys("earned_usd_cents"),
+    ),
+    "payout.sent": Entry(
+        title="You have been paid for “{{ job_title }}”",
+        message=(
+            "{% if amount_usd_cents is defined %}{{ amount_usd_cents | usd }}{% else %}Your pay{% endif %} "
+            "for “{{ job_title }}” is on its way to your account."
+        ),
+        reads=_keys("amount_usd_cents"),
+    ),
+    "payout.held": Entry(
+        title="Your pay for “{{ job_title }}” waits",
+        message=(
+            "{% if amount_usd_cents is defined %}{{ amount_usd_cents | usd }}{% else %}Your pay{% endif %} "
+            "for “{{ job_title }}” is safe, but cannot be sent yet. Please check your payout account."
+        ),
+        action="Check the payout account",
+        link="{{ portal_url }}/payouts",
+        reads=_keys("amount_usd_cents"),
+    ),
+    "review.invited": Entry(
+        title="How was “{{ job_title }}”?",
+        message=(
+            "Please rate the client of “{{ job_title }}”"
+            "{% if closes_at is defined %} by {{ closes_at | when(zone) }}{% endif %}."
+        ),
+        more=("Neither of you sees the other's rating before both are given or the time is over.",),
+        action="Rate the client",
+        reads=_keys("closes_at"),
+    ),
+    "review.revealed": Entry(
+        title="The ratings of “{{ job_title }}” are open",
+        message="The client's rating of your work on “{{ job_title }}” can now be read.",
+        action="Read the ratings",
+    ),
+}
+
+_ADMIN: dict[NoticeType, Entry] = {
+    "job.rescue": Entry(
+        title="A job needs you: “{{ job_title }}”",
+        message=(
+            "No worker took “{{ job_title }}”{% if rounds is defined %} in {{ rounds }} rounds{% endif %}. "
+            "Please assign one by hand."
+        ),
+        action="Assign a worker",
+        link="{{ portal_url }}/admin/jobs/{{ job_id }}",
+        reads=_keys("rounds"),
+    ),
+    "job.rescue_reminder": Entry(
+        title="A job still needs you: “{{ job_title }}”",
+        message=(
+            "“{{ job_title }}” has been without a worker"
+            "{% if since is defined %} since {{ since | when(zone) }}{% endif %}. Please assign one by hand."
+        ),
+        action="Assign a worker",
+        link="{{ portal_url }}/admin/jobs/{{ job_id }}",
+        reads=_keys("since"),
+    ),
+    "payout.held": Entry(
+        title="A payout is held: “{{ job_title }}”",
+        message=(
+            "The payout{% if amount_usd_cents is defined %} of {{ amount_usd_cents | usd }}{% endif %} "
+            "for “{{ job_title }}” could not be sent."
+        ),
+        link="{{ portal_url }}/admin/jobs/{{ job_id }}",
+        reads=_keys("amount_usd_cents"),
+    ),
+}
+
+_MAIL: dict[MailType, Entry] = {
+    "auth.verify_email": Entry(
+        title="Confirm your e-mail address",
+        message="Welcome to Nimmit. Please confirm that this address is yours.",
+        more=(
+            "{% if expires_at is defined %}The link works until {{ expires_at | when(zone) }}.{% endif %}",
+            "If you did not register, ignore this mail and nothing happens.",
+        ),
+        action="Confirm the address",
+        link="{{ link }}",
+        reads=_keys("expires_at"),
+        needs=_keys("link"),
+        secret=True,
+    ),
+    "auth.already_registered": Entry(
+        title="You already have an account",
+        message="Somebody, perhaps you, tried to register at Nimmit with this address, which has an account.",
+        more=("If it was you, log in. If it was not, ignore this mail; your account is as it was.",),
+        action="Log in",
+        link="{{ portal_url }}/login",
+    ),
+}
+
+CATALOGUE: dict[Key, Entry] = {
+    **{(type_, "client"): entry for type_, entry in _CLIENT.items()},
+    **{(type_, "worker"): entry for type_, entry in _WORKER.items()},
+    **{(type_, "admin"): entry for type_, entry in _ADMIN.items()},
+    **{(type_, ANYONE): entry for type_, entry in _MAIL.items()},
+}
+
+
+def holds_secret(template: str) -> bool:
+    """Whether rows of this template carry a token in their context."""
+    return any(entry.secret for (type_, _), entry in CATALOGUE.items() if type_ == template)
