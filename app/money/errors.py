@@ -3,28 +3,38 @@
 
 from __future__ import annotations
 
+from app.errors import DomainError
 
-class MoneyError(Exception):
+
+class MoneyError(DomainError):
     """The root of every refusal of the journal."""
+
+    code = "money"
 
 
 class InvalidDraft(MoneyError, ValueError):
     """The transaction asked for cannot exist: an amount that is not a positive integer, a malformed id or key."""
 
+    code = "invalid-transaction"
+
 
 class IdempotencyKeyReused(MoneyError):
     """The key was used before for another transaction."""
 
+    code = "idempotency-key-reused"
+
     def __init__(self, key: str) -> None:
-        super().__init__(f"the key {key!r} was used before with another body")
+        super().__init__(f"The key {key} was used before for another transaction.")
         self.key = key
 
 
 class InsufficientCredits(MoneyError):
     """The client's spendable credits do not cover the hold. Both amounts are hundredths of a credit."""
 
+    code = "insufficient-credits"
+
     def __init__(self, *, available: int, required: int) -> None:
-        super().__init__(f"{required} hundredths of a credit required, {available} available")
+        super().__init__("There are not enough credits.", available=available, required=required)
         self.available = available
         self.required = required
 
@@ -32,8 +42,10 @@ class InsufficientCredits(MoneyError):
 class NegativeBalance(MoneyError):
     """An account would fall below zero."""
 
+    code = "negative-balance"
+
     def __init__(self, account: str, balance: int) -> None:
-        super().__init__(f"the account {account} would stand at {balance}")
+        super().__init__(f"The account {account} would stand at {balance}.")
         self.account = account
         self.balance = balance
 
@@ -41,28 +53,38 @@ class NegativeBalance(MoneyError):
 class UnknownHold(MoneyError):
     """No transaction of this book opened a hold under that key."""
 
+    code = "unknown-hold"
+
     def __init__(self, hold_key: str) -> None:
-        super().__init__(f"no hold was opened under the key {hold_key!r} in this book")
+        super().__init__(f"No hold was opened under the key {hold_key} in this book.")
         self.hold_key = hold_key
 
 
 class HoldAmountMismatch(MoneyError):
-    """Posted, released and held-again amounts must add up to the hold, and something must leave it."""
+    """Posted, released and held-again amounts do not add up to the hold."""
+
+    code = "hold-amount-mismatch"
 
     def __init__(self, *, held: int, post: int, release: int, hold_again: int) -> None:
-        super().__init__(f"post {post} + release {release} + hold again {hold_again} does not resolve {held}")
+        super().__init__(
+            f"Post {post}, release {release} and hold again {hold_again} do not add up to the hold of {held}."
+        )
 
 
 class LedgerContention(MoneyError):
     """Others kept winning the race for the book's next place. Nothing was written; repeat with the same key."""
 
+    code = "ledger-contention"
+
     def __init__(self, book: str, attempts: int) -> None:
-        super().__init__(f"lost the race for the book {book} {attempts} times")
+        super().__init__(f"Lost the race for the book {book} {attempts} times; nothing was written.")
 
 
 class LedgerCorrupted(MoneyError):
     """A stored row does not match its own hash: the journal refuses to build on it."""
 
+    code = "ledger-corrupted"
+
     def __init__(self, transaction_id: str) -> None:
-        super().__init__(f"the row {transaction_id} does not match its own hash; run `nimmit ledger verify`")
+        super().__init__(f"The row {transaction_id} does not match its own hash; run `nimmit ledger verify`.")
         self.transaction_id = transaction_id
