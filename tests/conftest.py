@@ -1,0 +1,92 @@
+"""Fixtures that every test may use. Services start when a test first needs them: a unit test starts none.
+
+The services are one set per run, in a folder of their own, ended with the run. A test that needs an empty database
+takes `database`; names of jobs, users and task queues are made unique by the tests themselves.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from app.database import connect, open_database
+from app.settings import Settings
+from devstack.provision import time_skipping_server
+from devstack.stack import Stack
+
+Database = AsyncDatabase[dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The services of this run; `stack.require("mongodb", ...)` starts what a test needs."""
+    with Stack(tmp_path_factory.mktemp("stack"), environment="test") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def settings(stack: Stack) -> Settings:
+    """Settings that reach the stack's services, with the cheapest password hash. Starts nothing by itself."""
+    return stack.settings(password_bcrypt_rounds=4)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def mongo(stack: Stack, settings: Settings) -> AsyncIterator[AsyncMongoClient[dict[str, Any]]]:
+    """One client to the run's MongoDB."""
+    stack.require("mongodb")
+    client = connect(settings)
+    yield client
+    await client.close()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def database(mongo: AsyncMongoClient[dict[str, Any]], settings: Settings) -> AsyncIterator[Database]:
+    """An empty database for this module, the document models bound to it, dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    opened = await open_database(mongo, settings.model_copy(update={"mongodb_database": name}))
+    yield opened
+    await mongo.drop_database(name)
+
+
+@pytest_asyncio.fixture
+async def fresh_database(
+    mongo: AsyncMongoClient[dict[str, Any]], settings: Settings
+) -> AsyncIterator[Database]:
+    """The same for one test alone. The models stay bound to it: do not mix both in one module."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    opened = await open_database(mongo, settings.model_copy(update={"mongodb_database": name}))
+    yield opened
+    await mongo.drop_database(name)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def temporal(stack: Stack, settings: Settings) -> Client:
+    """A client of the run's real Temporal server, with the production data converter."""
+    stack.require("temporal")
+    return await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        data_converter=pydantic_data_converter,
+    )
+
+
+@pytest_asyncio.fixture
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """A Temporal server of this test's own, whose timers end at once.
+
+    It knows no search attribute: a workflow that sets one needs it registered first
+    (`client.operator_service.add_search_attributes`), or its tasks are retried for ever without a word.
+    """
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=time_skipping_server(), data_converter=pydantic_data_converter
+    ) as environment:
+        yield environment
