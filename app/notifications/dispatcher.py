@@ -40,7 +40,7 @@ _LONGEST_BACKOFF = timedelta(minutes=30)
 _BATCH = 50
 
 Hook = Callable[[Row], Awaitable[None]]
-log = structlog.get_logger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class UndeliverableError(Exception):

@@ -20,16 +20,10 @@ class Person:
     timezone: str
 
 
-def stored_id(value: str) -> ObjectId | str:
-    """The `_id` that an id in a message stands for."""
-    return ObjectId(value) if ObjectId.is_valid(value) else value
-
-
 async def find_person(database: AsyncDatabase[dict[str, Any]], user_id: str) -> Person | None:
     """The user, or None when there is none any more."""
     document = await database["users"].find_one(
-        {"_id": stored_id(user_id)},
-        {"email": 1, "role": 1, "name": 1, "timezone": 1, "workerProfile.timezone": 1},
+        {"_id": user_id}, {"email": 1, "role": 1, "name": 1, "workerProfile.timezone": 1}
     )
     if document is None or not document.get("email"):
         return None
@@ -39,19 +33,19 @@ async def find_person(database: AsyncDatabase[dict[str, Any]], user_id: str) -> 
         role=str(document.get("role", "")),
         email=str(document["email"]),
         name=str(document.get("name") or ""),
-        timezone=str(profile.get("timezone") or document.get("timezone") or "UTC"),
+        timezone=str(profile.get("timezone") or "UTC"),
     )
 
 
 async def find_admin_ids(database: AsyncDatabase[dict[str, Any]]) -> list[str]:
     """Every admin who can log in. Rare (a job in rescue), so a scan on the embedded store will do."""
-    cursor = database["users"].find({"role": "admin", "disabledAt": None}, {"_id": 1})
+    cursor = database["users"].find({"role": "admin", "disabled": {"$ne": True}}, {"_id": 1})
     return [str(document["_id"]) async for document in cursor]
 
 
 async def find_job_title(database: AsyncDatabase[dict[str, Any]], job_id: str | None) -> str:
     """The job's title, or plain words when it is gone."""
-    if job_id is None:
+    if job_id is None or not ObjectId.is_valid(job_id):
         return "your job"
-    document = await database["jobs"].find_one({"_id": stored_id(job_id)}, {"title": 1})
+    document = await database["jobs"].find_one({"_id": ObjectId(job_id)}, {"title": 1})
     return str((document or {}).get("title") or "your job")
