@@ -1,0 +1,105 @@
+"""Balances: every movement of money is a balance transaction of one account."""
+
+from __future__ import annotations
+
+from devstack.stripe_sandbox import events
+from devstack.stripe_sandbox.call import Call, Endpoint
+from devstack.stripe_sandbox.forms import EXPAND, LIST_PARAMS, Param
+from devstack.stripe_sandbox.store import Object, new_id
+
+_CATEGORIES = {"payment": "charge", "payout_failure": "payout_reversal"}
+
+
+def post(
+    call: Call,
+    owner: str,
+    *,
+    amount: int,
+    currency: str,
+    kind: str,
+    source: str,
+    available_after: float = 0.0,
+    transaction_id: str | None = None,
+) -> str:
+    """Moves `amount` (smallest unit, signed) on an account, at once or pending; returns the transaction's id."""
+    pending = available_after > 0
+    transaction: Object = {
+        "id": transaction_id or new_id("txn"),
+        "object": "balance_transaction",
+        "amount": amount,
+        "available_on": int(call.tx.now + available_after),
+        "balance_type": "payments",
+        "created": call.created,
+        "currency": currency,
+        "description": None,
+        "exchange_rate": None,
+        "fee": 0,
+        "fee_details": [],
+        "net": amount,
+        "reporting_category": _CATEGORIES.get(kind, kind),
+        "source": source,
+        "status": "pending" if pending else "available",
+        "type": kind,
+    }
+    call.tx.insert(owner, transaction)
+    if pending:
+        call.tx.move(owner, currency, pending=amount)
+        call.tx.schedule("balance_transaction.available", owner, transaction["id"], available_after)
+    else:
+        call.tx.move(owner, currency, available=amount)
+    return str(transaction["id"])
+
+
+def become_available(call: Call, owner: str, transaction_id: str) -> None:
+    """A pending amount whose day has come."""
+    transaction = call.tx.find("balance_transaction", transaction_id, owner)
+    if transaction is None or transaction["status"] == "available":
+        return
+    call.tx.replace({**transaction, "status": "available"})
+    amount, currency = transaction["net"], transaction["currency"]
+    call.tx.move(owner, currency, available=amount, pending=-amount)
+    events.emit(call, owner, "balance.available", balance_of(call, owner))
+
+
+def available(call: Call, owner: str, currency: str) -> int:
+    """What an account may spend now, in the smallest unit."""
+    return call.tx.balances(owner).get(currency, (0, 0))[0]
+
+
+def balance_of(call: Call, owner: str) -> Object:
+    balances = call.tx.balances(owner) or {"usd": (0, 0)}
+
+    def amounts(index: int) -> list[Object]:
+        return [
+            {"amount": pair[index], "currency": currency, "source_types": {"card": pair[index]}}
+            for currency, pair in balances.items()
+        ]
+
+    shown: Object = {
+        "object": "balance",
+        "available": amounts(0),
+        "livemode": False,
+        "pending": amounts(1),
+    }
+    if owner == call.platform:
+        shown["connect_reserved"] = [{"amount": 0, "currency": currency} for currency in balances]
+    return shown
+
+
+ENDPOINTS = [
+    Endpoint("GET", "/v1/balance", lambda call: balance_of(call, call.account), EXPAND),
+    Endpoint(
+        "GET",
+        "/v1/balance_transactions",
+        lambda call: call.list_of(
+            "balance_transaction", "/v1/balance_transactions", type="type", source="source"
+        ),
+        {**LIST_PARAMS, "type": Param(), "source": Param()},
+    ),
+    Endpoint(
+        "GET",
+        "/v1/balance_transactions/{id}",
+        lambda call: call.own("balance_transaction", call.path["id"], "balance_transaction"),
+        EXPAND,
+    ),
+]
