@@ -7,6 +7,8 @@ from typing import TypedDict
 
 from temporalio.common import RetryPolicy
 
+from app.parsing.errors import PERMANENT_ERROR_NAMES
+
 
 class LocalActivityOptions(TypedDict):
     """Keyword arguments of `workflow.execute_local_activity_method`."""
@@ -16,7 +18,8 @@ class LocalActivityOptions(TypedDict):
     local_retry_threshold: timedelta
 
 
-# Short writes to MongoDB. They are repeatable and must happen, so they are tried until they do; past the
+# Short writes to MongoDB. They are repeatable and must happen, so they are tried until they do, even past a
+# defect of ours: a deployed correction then finds the job where it stood. Past the
 # threshold the wait becomes a timer of the server instead of holding the workflow task open.
 STORE: LocalActivityOptions = {
     "start_to_close_timeout": timedelta(seconds=10),
@@ -24,7 +27,6 @@ STORE: LocalActivityOptions = {
         initial_interval=timedelta(milliseconds=50),
         backoff_coefficient=2,
         maximum_interval=timedelta(seconds=10),
-        non_retryable_error_types=["ValidationError", "TypeError", "LedgerConflict"],
     ),
     "local_retry_threshold": timedelta(seconds=5),
 }
@@ -35,5 +37,5 @@ OPENAI_SCHEDULE_TO_CLOSE = timedelta(seconds=120)
 OPENAI_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     maximum_attempts=3,
-    non_retryable_error_types=["ParserRefusedError"],
+    non_retryable_error_types=list(PERMANENT_ERROR_NAMES),
 )

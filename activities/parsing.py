@@ -1,0 +1,45 @@
+"""Reading a brief: by the model (a regular activity on its own queue) or by rules (a local one)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.gateways.openai import OpenAIGateway
+from pymongo.asynchronous.database import AsyncDatabase
+from temporalio import activity
+
+from app.jobs.projection import JobNotFoundError
+from app.parsing.models import Brief, ParsedBrief
+from app.parsing.service import parse_with_openai, parse_with_rules
+from workflows.contracts import Activity
+
+
+class ParsingActivities:
+    """Both readers; the gateway is None when there is no key."""
+
+    def __init__(self, database: AsyncDatabase[dict[str, Any]], gateway: OpenAIGateway | None) -> None:
+        """Read briefs from the database, and ask the model through the gateway."""
+        self._database, self._gateway = database, gateway
+
+    @activity.defn(name=Activity.PARSE_WITH_RULES)
+    async def parse_brief_with_rules(self, job_id: str) -> ParsedBrief:
+        """Read a job's brief by the rules."""
+        return parse_with_rules(await self._brief(job_id))
+
+    @activity.defn(name=Activity.PARSE_WITH_OPENAI)
+    async def parse_brief_with_openai(self, job_id: str) -> ParsedBrief:
+        """Read a job's brief with the model.
+
+        Raises:
+            app.parsing.errors.ParserRefusedError: the model will not read it, or there is no key: do not retry.
+            app.parsing.errors.ParserUnavailable: try again.
+        """
+        return await parse_with_openai(await self._brief(job_id), self._gateway)
+
+    async def _brief(self, job_id: str) -> Brief:
+        job = await self._database["jobs"].find_one(
+            {"_id": job_id}, {"title": 1, "description": 1, "urgency": 1}
+        )
+        if job is None:
+            raise JobNotFoundError(job_id)
+        return Brief(title=job["title"], description=job["description"], urgency=job["urgency"])

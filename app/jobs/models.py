@@ -1,0 +1,164 @@
+"""The job as stored. The API writes the post and the files; the job's own workflow writes all else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from beanie import Document
+from pydantic import Field
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from app.camel import CamelModel
+from app.documents import CamelDocument
+from app.files.models import JobFile
+from app.jobs.change import Delivery, OfferStatus, TimelineEntry
+from app.jobs.policy import JobPolicy, Urgency
+from app.jobs.pricing import Quote
+from app.lifecycle import Phase, Status
+from app.matching.models import ScoreCard
+from app.parsing.models import ParsedBrief
+
+
+class RatingGiven(CamelModel):
+    """A revealed rating."""
+
+    rating: int
+    comment: str = ""
+    given_at: datetime
+
+
+class Ratings(CamelModel):
+    """Both sides' ratings, empty until they are revealed together."""
+
+    by_client: RatingGiven | None = None
+    by_worker: RatingGiven | None = None
+    revealed_at: datetime | None = None
+
+
+class JobPayout(CamelModel):
+    """Where the worker's pay is."""
+
+    status: str
+    stripe_transfer_id: str | None = None
+    reason: str | None = None
+    at: datetime
+
+
+class Job(CamelDocument):
+    """One job; `_id` is known before it is inserted, since its workflow is named by it."""
+
+    id: str = Field(alias="_id")  # type: ignore[assignment]  # text in place of an ObjectId
+    client_id: str
+    worker_id: str | None = None
+    offered_worker_id: str | None = None
+    title: str
+    description: str
+    urgency: Urgency
+    max_credits: int | None = None
+    status: Status
+    phase: Phase
+    seq: int = 0
+    rate: int
+    policy: JobPolicy
+    parsed: ParsedBrief | None = None
+    pricing: Quote | None = None
+    category: str | None = None
+    required_skills: list[str] = Field(default_factory=list)
+    held_credits: int = 0
+    spent_credits: int = 0
+    earned_usd_cents: int = 0
+    offer_number: int = 0
+    round: int = 0
+    refusals: int = 0
+    revision_count: int = 0
+    deliveries: list[Delivery] = Field(default_factory=list)
+    deadline: datetime | None = None
+    needs_admin: bool = False
+    needs_admin_reason: str | None = None
+    timeline: list[TimelineEntry] = Field(default_factory=list)
+    files: list[JobFile] = Field(default_factory=list)
+    payout: JobPayout | None = None
+    ratings: Ratings | None = None
+    archived_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+    assigned_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    correlation_id: str | None = None
+
+    class Settings:
+        """Collection and indexes. The unique pair serves the guarded write of a change."""
+
+        name = "jobs"
+        indexes: ClassVar[list[IndexModel]] = [
+            IndexModel([("_id", ASCENDING), ("seq", ASCENDING)], unique=True, name="id_seq"),
+            IndexModel(
+                [("clientId", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="client_status"
+            ),
+            IndexModel(
+                [("workerId", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="worker_status"
+            ),
+            IndexModel([("status", ASCENDING), ("_id", DESCENDING)], name="status"),
+            IndexModel([("needsAdmin", ASCENDING), ("_id", DESCENDING)], name="needs_admin"),
+        ]
+
+
+class Offer(CamelDocument):
+    """One offer; `_id` is `<jobId>:<number>`."""
+
+    id: str = Field(alias="_id")  # type: ignore[assignment]  # a business key in place of an ObjectId
+    job_id: str
+    number: int
+    worker_id: str
+    status: OfferStatus
+    round: int
+    rank: int
+    score: int
+    made_at: datetime
+    expires_at: datetime
+    answered_at: datetime | None = None
+    reason: str | None = None
+
+    class Settings:
+        """Collection and indexes."""
+
+        name = "offers"
+        indexes: ClassVar[list[IndexModel]] = [
+            IndexModel(
+                [("workerId", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)], name="worker_status"
+            ),
+            IndexModel([("jobId", ASCENDING), ("number", ASCENDING)], name="job_number"),
+        ]
+
+
+class RankingRecord(CamelDocument):
+    """The whole score card of a round; `_id` is `<jobId>:<round>`."""
+
+    id: str = Field(alias="_id")  # type: ignore[assignment]  # a business key in place of an ObjectId
+    job_id: str
+    round: int
+    version: str
+    widened: bool
+    at: datetime
+    required_skills: list[str]
+    cards: list[ScoreCard]
+
+    class Settings:
+        """Collection."""
+
+        name = "rankings"
+
+
+def offer_id(job_id: str, number: int) -> str:
+    """The `_id` of an offer."""
+    return f"{job_id}:{number}"
+
+
+def ranking_id(job_id: str, round_number: int) -> str:
+    """The `_id` of a round's ranking."""
+    return f"{job_id}:{round_number}"
+
+
+DOCUMENTS: list[type[Document]] = [Job, Offer, RankingRecord]
