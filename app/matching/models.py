@@ -6,8 +6,11 @@ Points are integers: a score is out of 10,000 and is exactly the sum of its fact
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MAX_SCORE = 10_000
 
 
 class Candidate(BaseModel):
@@ -29,6 +32,30 @@ class Candidate(BaseModel):
     jobs_with_client: int = Field(default=0, ge=0)
     declined_recently_at: datetime | None = None
     opted_in_urgent: bool = False
+
+
+class Weights(BaseModel):
+    """The most points that each factor can earn; together exactly 10,000.
+
+    Being on shift is worth half of all points, so that nobody who sleeps can outscore somebody who is there.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    on_shift: int = Field(default=5_000, ge=0)
+    skill_fit: int = Field(default=2_200, ge=0)
+    rating: int = Field(default=900, ge=0)
+    acceptance: int = Field(default=600, ge=0)
+    load: int = Field(default=600, ge=0)
+    past_work: int = Field(default=400, ge=0)
+    cool_down: int = Field(default=300, ge=0)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        total = sum(dict(self).values())
+        if total != MAX_SCORE:
+            raise ValueError(f"weights must add up to {MAX_SCORE}, not {total}")
+        return self
 
 
 class Factor(BaseModel):
