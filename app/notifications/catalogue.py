@@ -46,13 +46,11 @@ _CLIENT: dict[NoticeType, Entry] = {
         title="“{{ job_title }}” is ready for your review",
         message=(
             "The worker handed in “{{ job_title }}”. Please look at it, then approve it or ask for a revision"
-            "{% if auto_approve_at is defined %} by {{ auto_approve_at | when(zone) }}{% endif %}."
+            "{% if deadline is defined %} by {{ deadline | when(zone) }}{% endif %}."
         ),
-        more=(
-            "{% if auto_approve_at is defined %}Without an answer by then, the work is approved.{% endif %}",
-        ),
+        more=("{% if deadline is defined %}Without an answer by then, the work is approved.{% endif %}",),
         action="Review the work",
-        reads=_keys("auto_approve_at"),
+        reads=_keys("deadline"),
     ),
     "job.completed": Entry(
         title="“{{ job_title }}” is completed",
@@ -92,20 +90,20 @@ _CLIENT: dict[NoticeType, Entry] = {
         message=(
             "“{{ job_title }}” waits for credits"
             "{% if price_credits is defined %}: it costs {{ price_credits | credits }}"
-            "{% if available_credits is defined %} and you have {{ available_credits | credits }}{% endif %}"
+            "{% if shortfall_credits is defined %} and {{ shortfall_credits | credits }} are missing{% endif %}"
             "{% endif %}."
         ),
         action="Open the job",
-        reads=_keys("price_credits", "available_credits"),
+        reads=_keys("price_credits", "shortfall_credits"),
     ),
     "job.cancelled": Entry(
         title="“{{ job_title }}” was cancelled",
         message=(
-            "“{{ job_title }}” was cancelled"
-            "{% if released_credits is defined and released_credits %}; {{ released_credits | credits }} "
+            "“{{ job_title }}” was cancelled{% if reason is defined and reason %} ({{ reason | truncate(200) }})"
+            "{% endif %}{% if released_credits is defined and released_credits %}; {{ released_credits | credits }} "
             "are free again{% endif %}."
         ),
-        reads=_keys("released_credits"),
+        reads=_keys("reason", "released_credits"),
     ),
     "review.invited": Entry(
         title="How was “{{ job_title }}”?",
@@ -156,10 +154,10 @@ _WORKER: dict[NoticeType, Entry] = {
     ),
     "job.revision_requested": Entry(
         title="A revision is asked for: “{{ job_title }}”",
-        message="The client asks for a revision of “{{ job_title }}”. Their comments are on the job's page.",
-        more=("{% if revision is defined %}This is revision {{ revision }}.{% endif %}",),
+        message="The client asks for a revision of “{{ job_title }}”.",
+        more=("{% if reason is defined and reason %}They say: {{ reason | truncate(500) }}{% endif %}",),
         action="Read the comments",
-        reads=_keys("revision"),
+        reads=_keys("reason"),
     ),
     "job.completed": Entry(
         title="“{{ job_title }}” is completed",
