@@ -257,7 +257,7 @@ def _raise(error: stripe.StripeError) -> NoReturn:
     headers = error.headers or {}
     raise _kind_of(error)(
         f"{error.user_message or type(error).__name__}",
-        code=error.code,
+        code=_code(error),
         request_id=error.request_id,
         replayed=headers.get("idempotent-replayed") == "true",
     ) from error
@@ -265,15 +265,21 @@ def _raise(error: stripe.StripeError) -> NoReturn:
 
 def _kind_of(error: stripe.StripeError) -> type[PaymentError]:
     """Which of our errors a Stripe error is; what is not clearly final counts as unavailable."""
-    if error.code in _ACCOUNT_CODES or (error.code == "resource_missing" and _param(error) == "destination"):
+    code = _code(error)
+    if code in _ACCOUNT_CODES or (code == "resource_missing" and _param(error) == "destination"):
         return AccountCannotReceive
-    if error.code == "balance_insufficient":
+    if code == "balance_insufficient":
         return InsufficientBalance
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         return GatewayMisconfigured
     if isinstance(error, stripe.InvalidRequestError | stripe.IdempotencyError | stripe.CardError):
         return InvalidPaymentRequest
     return GatewayUnavailable
+
+
+def _code(error: stripe.StripeError) -> str | None:
+    """Stripe's error code. The SDK leaves `code` empty on some classes (403, 409, 5xx), though the body has it."""
+    return error.code or getattr(error.error, "code", None)
 
 
 def _param(error: stripe.StripeError) -> str | None:

@@ -44,6 +44,10 @@ class SandboxControl:
     async def clear_faults(self) -> None:
         (await self._http.delete("/_sandbox/faults")).raise_for_status()
 
+    async def browse(self, url: str, form: dict[str, str] | None = None) -> httpx2.Response:
+        """Opens a page of the sandbox, or sends its form, as a browser does; redirects are left to the caller."""
+        return await (self._http.get(url) if form is None else self._http.post(url, data=form))
+
     async def _post(self, path: str, **request: Any) -> None:
         response = await self._http.post(path, **request)
         if response.is_error:
