@@ -8,12 +8,25 @@ from beanie import Document, init_beanie
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
+from app import idempotency
+from app.auth import models as auth
+from app.notifications import models as notifications
 from app.settings import Settings
+from app.skills import models as skills
+from app.subscriptions import models as subscriptions
+from app.users import models as users
 
 
 def document_models() -> list[type[Document]]:
     """Every collection of the platform; each area lists its own in `models.DOCUMENTS`."""
-    return []
+    return [
+        *auth.DOCUMENTS,
+        *idempotency.DOCUMENTS,
+        *notifications.DOCUMENTS,
+        *skills.DOCUMENTS,
+        *subscriptions.DOCUMENTS,
+        *users.DOCUMENTS,
+    ]
 
 
 def connect(settings: Settings) -> AsyncMongoClient[dict[str, Any]]:

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
 
     # Redis (rate limits, session cache); rediss:// for Upstash
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_timeout_seconds: float = 0.5
 
     # S3 or Cloudflare R2
     s3_endpoint_url: str = "http://127.0.0.1:7070"
@@ -75,6 +76,8 @@ class Settings(BaseSettings):
     jwt_audience: str = "nimmit-api"
     access_token_minutes: int = 15
     refresh_token_days: int = 7
+    verification_token_hours: int = 24
+    session_cache_seconds: int = 60  # how long Redis may vouch for a session that nobody ended
     cookie_secure: bool = False  # production refuses False
     password_bcrypt_rounds: int = Field(default=12, ge=4, le=16)
 
@@ -85,6 +88,8 @@ class Settings(BaseSettings):
     trusted_proxies: list[str] = []
     max_body_bytes: int = 256 * 1024
     login_attempts_per_minute: int = 10
+    register_attempts_per_minute: int = 60
+    idempotency_takeover_seconds: float = 15.0  # longer than any request; then a crashed one is run again
     dependency_timeout_seconds: float = 1.5
     update_timeout_seconds: float = 8.0
 

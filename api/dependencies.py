@@ -1,0 +1,67 @@
+"""What a route may ask for, as annotated types: `database: DatabaseDep`, `temporal: TemporalDep`, …"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from temporalio.client import Client
+
+from api.state import Database, Resources
+from app.auth.service import AuthService
+from app.money.credits import Credits
+from app.settings import Settings
+from app.users.store import UserStore
+
+
+def get_resources(request: Request) -> Resources:
+    """The process's resources, which the lifespan put on the application."""
+    resources: Resources = request.app.state.resources
+    return resources
+
+
+ResourcesDep = Annotated[Resources, Depends(get_resources)]
+
+
+def _settings(resources: ResourcesDep) -> Settings:
+    return resources.settings
+
+
+def _database(resources: ResourcesDep) -> Database:
+    return resources.database
+
+
+def _temporal(resources: ResourcesDep) -> Client:
+    return resources.temporal
+
+
+def _credits(resources: ResourcesDep) -> Credits:
+    return resources.credits
+
+
+def _users(resources: ResourcesDep) -> UserStore:
+    return resources.users
+
+
+def _auth(resources: ResourcesDep) -> AuthService:
+    return resources.auth
+
+
+def _correlation_id(request: Request) -> str:
+    correlation_id: str = request.scope["state"]["correlation_id"]
+    return correlation_id
+
+
+def _client_address(request: Request) -> str:
+    """The caller's address; behind a proxy the server has put the forwarded one here, if the proxy is trusted."""
+    return request.client.host if request.client else "unknown"
+
+
+SettingsDep = Annotated[Settings, Depends(_settings)]
+DatabaseDep = Annotated[Database, Depends(_database)]
+TemporalDep = Annotated[Client, Depends(_temporal)]
+CreditsDep = Annotated[Credits, Depends(_credits)]
+UsersDep = Annotated[UserStore, Depends(_users)]
+AuthDep = Annotated[AuthService, Depends(_auth)]
+CorrelationId = Annotated[str, Depends(_correlation_id)]
+ClientAddress = Annotated[str, Depends(_client_address)]

@@ -1,0 +1,67 @@
+"""The one table from error code to HTTP status; every code is also a problem type (RFC 9457)."""
+
+from __future__ import annotations
+
+PROBLEM_TYPE_BASE = "https://nimmit.example/problems/"
+
+STATUS_BY_CODE: dict[str, int] = {
+    # the request itself
+    "malformed-request": 400,
+    "not-found": 404,
+    "method-not-allowed": 405,
+    "request-too-large": 413,
+    "unsupported-media-type": 415,
+    "invalid-request": 422,
+    "invalid-cursor": 422,
+    "request-refused": 400,
+    "idempotency-key-reused": 422,
+    "request-in-progress": 409,
+    "rate-limited": 429,
+    # who is asking
+    "authentication-required": 401,
+    "invalid-token": 401,
+    "token-expired": 401,
+    "session-ended": 401,
+    "invalid-credentials": 401,
+    "email-not-verified": 403,
+    "account-disabled": 403,
+    "wrong-role": 403,
+    "cross-site-request": 403,
+    "weak-password": 422,
+    "verification-link-invalid": 422,
+    "verification-link-expired": 422,
+    "field-not-for-role": 422,
+    # jobs and offers
+    "wrong-state": 409,
+    "not-a-party": 404,
+    "offer-not-found": 404,
+    "offer-expired": 409,
+    "offer-declined": 409,
+    "offer-withdrawn": 409,
+    "job-taken": 409,
+    "worker-at-capacity": 409,
+    "revision-limit-reached": 409,
+    "review-already-given": 409,
+    "rating-window-closed": 409,
+    # money
+    "insufficient-credits": 402,
+    "subscription-not-found": 404,
+    "already-subscribed": 409,
+    "already-subscribed": 409,
+    "subscription-not-found": 404,
+    "ledger-contention": 503,
+    # the platform
+    "internal-error": 500,
+    "dependency-unavailable": 503,
+    "outcome-unknown": 503,
+}
+
+
+def type_uri(code: str) -> str:
+    """The stable URI of a problem type."""
+    return PROBLEM_TYPE_BASE + code
+
+
+def title(code: str) -> str:
+    """The short name of a problem type: the same for every occurrence."""
+    return code.replace("-", " ").capitalize()

@@ -1,0 +1,115 @@
+"""What the process holds while it serves: settings, connections and the stores that stand on them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+from redis.asyncio import Redis
+from temporalio.client import Client
+
+from app import cache as redis_cache
+from app import database as mongodb
+from app.auth.passwords import Passwords
+from app.auth.service import AuthService
+from app.auth.sessions import SessionStore
+from app.cache import Cache
+from app.errors import DependencyUnavailableError
+from app.money.credits import Credits
+from app.ratelimit import RateLimiter
+from app.settings import Settings
+from app.skills.store import ensure_skills
+from app.users.store import UserStore
+from workflows.connection import connect as connect_temporal
+
+log = structlog.stdlib.get_logger(__name__)
+
+Database = AsyncDatabase[dict[str, Any]]
+
+_REOPEN_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Resources:
+    """One for each process; requests get at it through `api.dependencies`."""
+
+    settings: Settings
+    mongo: AsyncMongoClient[dict[str, Any]]
+    redis: Redis
+    cache: Cache
+    temporal: Client
+    users: UserStore
+    sessions: SessionStore
+    auth: AuthService
+    limiter: RateLimiter
+    credits: Credits  # one, so that it remembers the heads of books
+    database_open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def database(self) -> Database:
+        """The database, with its models bound.
+
+        Raises:
+            DependencyUnavailableError: MongoDB has not been reachable since the start.
+        """
+        if not self.database_open.is_set():
+            raise DependencyUnavailableError("mongodb")
+        return self.mongo[self.settings.mongodb_database]
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+    """Connect to everything without insisting on any of it: what is away answers 503 until it is back."""
+    mongo = mongodb.connect(settings)
+    redis = redis_cache.connect(settings)
+    cache = Cache(redis)
+    # off the loop: the hash for unknown accounts costs as much as a real one
+    passwords = await asyncio.to_thread(Passwords, settings.password_bcrypt_rounds)
+    database = mongo[settings.mongodb_database]
+    users = UserStore(database)
+    sessions = SessionStore(database, cache, settings)
+    limiter = RateLimiter(cache, settings)
+    resources = Resources(
+        settings=settings,
+        mongo=mongo,
+        redis=redis,
+        cache=cache,
+        temporal=await connect_temporal(
+            settings, lazy=True, identity="nimmit-api", retry_seconds=settings.dependency_timeout_seconds
+        ),
+        users=users,
+        sessions=sessions,
+        auth=AuthService(database, settings, users, sessions, passwords, limiter),
+        limiter=limiter,
+        credits=Credits(database),
+    )
+    opener = asyncio.create_task(_keep_opening(resources))
+    try:
+        # most often this is done at once; if not, the process serves (and reports itself not ready) meanwhile
+        await asyncio.wait({opener}, timeout=settings.dependency_timeout_seconds + 1)
+        yield resources
+    finally:
+        opener.cancel()
+        await asyncio.gather(opener, return_exceptions=True)
+        await redis.aclose()
+        await mongo.close()
+
+
+async def _keep_opening(resources: Resources) -> None:
+    while True:
+        try:
+            database = await mongodb.open_database(resources.mongo, resources.settings)
+            await ensure_skills(database)
+        except PyMongoError as error:
+            log.warning("database_not_open", fault=type(error).__name__)
+            await asyncio.sleep(_REOPEN_SECONDS)
+        else:
+            resources.database_open.set()
+            return

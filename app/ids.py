@@ -1,0 +1,19 @@
+"""Ids of stored things: the 24 hex digits of a MongoDB ObjectId, kept as text so that they cross every layer."""
+
+from __future__ import annotations
+
+import re
+
+from bson import ObjectId
+
+ID_PATTERN = r"^[0-9a-f]{24}$"
+
+
+def new_id() -> str:
+    """A new id, unique without asking anyone and rising with time."""
+    return str(ObjectId())
+
+
+def is_id(value: str) -> bool:
+    """Whether `value` could be an id."""
+    return re.fullmatch(ID_PATTERN, value) is not None
