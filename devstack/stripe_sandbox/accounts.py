@@ -218,6 +218,7 @@ def _bank_account(account: Object, given: dict[str, str]) -> Object:
         "bank_name": "STRIPE TEST BANK",
         "country": given["country"],
         "currency": given.get("currency", account["default_currency"]),
+        "customer": None,
         "default_for_currency": True,
         "fingerprint": None,
         "last4": number[-4:],
