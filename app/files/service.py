@@ -87,9 +87,18 @@ class FileService:
         self._settings = settings
 
     async def request_upload(
-        self, caller: Caller, job_id: str, *, filename: str, mime_type: str, size: int | None = None
+        self,
+        caller: Caller,
+        job_id: str,
+        *,
+        filename: str,
+        mime_type: str,
+        size: int | None = None,
+        file_id: str | None = None,
     ) -> Upload:
         """Reserve a file in the job and sign one PUT for it. A given `size` (bytes) is bound, like the type.
+
+        Repeatable by `file_id`: the file is reserved once, the URL is signed anew.
 
         Raises:
             FileNotFoundInJobError: no such job, or the caller is no party that uploads to it.
@@ -99,7 +108,7 @@ class FileService:
         if purpose is None:
             raise FileNotFoundInJobError("There is no such job or file.")
         declared = check_declaration(purpose, filename, mime_type, size)
-        file_id = new_id()
+        file_id = file_id or new_id()
         file = JobFile(
             file_id=file_id,
             purpose=purpose,

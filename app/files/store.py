@@ -82,7 +82,7 @@ class FileStore:
         raise FileNotFoundInJobError(_NOT_FOUND)
 
     async def add(self, caller: Caller, job_id: str, file: JobFile) -> None:
-        """Append a pending record, if the job is the caller's, open to such files and not full.
+        """Append a pending record, if the job is the caller's, open to such files and not full. Repeatable.
 
         Raises:
             FileNotFoundInJobError, UploadClosedError, TooManyFilesError
@@ -90,9 +90,11 @@ class FileStore:
         if await self._push(caller, job_id, file):
             return
         owned = _owned(caller, job_id)
-        document = await self._jobs.find_one(owned, {"status": 1, "phase": 1})
+        document = await self._jobs.find_one(owned, {"status": 1, "phase": 1, "files.fileId": 1})
         if document is None:
             raise FileNotFoundInJobError(_NOT_FOUND)
+        if any(entry["fileId"] == file.file_id for entry in document.get("files", [])):
+            return
         if document["status"] not in OPEN_STATUSES[file.purpose]:
             raise UploadClosedError(document["status"], document["phase"])
         unconfirmed = {"$in": [FileStatus.PENDING.value, FileStatus.REJECTED.value]}
@@ -114,7 +116,11 @@ class FileStore:
 
     async def _push(self, caller: Caller, job_id: str, file: JobFile) -> bool:
         statuses = sorted(status.value for status in OPEN_STATUSES[file.purpose])
-        room = {"status": {"$in": statuses}, f"files.{MAX_FILES - 1}": {"$exists": False}}
+        room = {
+            "status": {"$in": statuses},
+            f"files.{MAX_FILES - 1}": {"$exists": False},
+            "files.fileId": {"$ne": file.file_id},
+        }
         entry = file.model_dump(by_alias=True) | {"purpose": file.purpose.value, "status": file.status.value}
         result = await self._jobs.update_one(_owned(caller, job_id) | room, {"$push": {"files": entry}})
         return result.matched_count == 1

@@ -19,7 +19,7 @@ MAIL_DELIVERY_DAYS = 60
 class OutboxRow(CamelDocument):
     """A fact not yet delivered. Delivered rows leave the collection; rows given up on stay, with `deadAt`."""
 
-    id: str  # type: ignore[assignment]  # the writer's deterministic key in place of an ObjectId
+    id: str = Field(alias="_id")  # type: ignore[assignment]  # the writer's key in place of an ObjectId
     kind: str
     template: str
     user_id: str | None = None
@@ -45,7 +45,7 @@ class OutboxRow(CamelDocument):
 class Notification(CamelDocument):
     """One message in a person's inbox. Its id is the outbox key, which makes it appear exactly once."""
 
-    id: str  # type: ignore[assignment]  # the outbox key in place of an ObjectId
+    id: str = Field(alias="_id")  # type: ignore[assignment]  # the outbox key in place of an ObjectId
     user_id: str
     job_id: str | None = None
     type: str
@@ -66,7 +66,7 @@ class Notification(CamelDocument):
 class MailDelivery(CamelDocument):
     """That the mail of an outbox key was accepted by the mail server, and when. No address, no content."""
 
-    id: str  # type: ignore[assignment]  # the outbox key in place of an ObjectId
+    id: str = Field(alias="_id")  # type: ignore[assignment]  # the outbox key in place of an ObjectId
     sent_at: datetime
 
     class Settings:
