@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.gateways.openai import OpenAIGateway
 from pymongo.asynchronous.database import AsyncDatabase
 from temporalio import activity
 
 from app.jobs.projection import JobNotFoundError
+from app.parsing.errors import ParserRequestRejected
 from app.parsing.models import Brief, ParsedBrief
-from app.parsing.service import parse_with_openai, parse_with_rules
+from app.parsing.service import BriefReader, parse_with_openai, parse_with_rules
 from workflows.contracts import Activity
 
 
 class ParsingActivities:
-    """Both readers; the gateway is None when there is no key."""
+    """Both ways to read; `reader` is the model, or None when there is no key."""
 
-    def __init__(self, database: AsyncDatabase[dict[str, Any]], gateway: OpenAIGateway | None) -> None:
-        """Read briefs from the database, and ask the model through the gateway."""
-        self._database, self._gateway = database, gateway
+    def __init__(self, database: AsyncDatabase[dict[str, Any]], reader: BriefReader | None) -> None:
+        """Read briefs from the database, and ask the model through its gateway."""
+        self._database, self._reader = database, reader
 
     @activity.defn(name=Activity.PARSE_WITH_RULES)
     async def parse_brief_with_rules(self, job_id: str) -> ParsedBrief:
@@ -31,10 +31,12 @@ class ParsingActivities:
         """Read a job's brief with the model.
 
         Raises:
-            app.parsing.errors.ParserRefusedError: the model will not read it, or there is no key: do not retry.
+            app.parsing.errors.ParserPermanentError: the model will not read it, or there is no key.
             app.parsing.errors.ParserUnavailable: try again.
         """
-        return await parse_with_openai(await self._brief(job_id), self._gateway)
+        if self._reader is None:
+            raise ParserRequestRejected("this worker has no key for the model")
+        return await parse_with_openai(await self._brief(job_id), self._reader)
 
     async def _brief(self, job_id: str) -> Brief:
         job = await self._database["jobs"].find_one(

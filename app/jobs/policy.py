@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from app.camel import CamelModel
 
 
 class Urgency(StrEnum):
@@ -19,7 +21,7 @@ class Urgency(StrEnum):
 BASIS = 10_000  # basis points in one whole
 
 
-class JobPolicy(BaseModel):
+class JobPolicy(CamelModel):
     """Durations in seconds, shares in basis points, money in the smallest unit."""
 
     model_config = ConfigDict(frozen=True)

@@ -1,0 +1,273 @@
+"""What each role sees of a job: the client the price, the worker the pay, the admin everything."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from api.types import CreditsOut, EntityId, ResponseModel
+from app.jobs.change import TimelineEntry
+from app.jobs.models import Job
+from app.lifecycle import Action, Actor, Phase, State, Status, allowed_actions
+from app.parsing.models import ParsedBrief
+from app.users.models import Role
+from workflows.contracts import JobStateView
+
+
+class PriceView(ResponseModel):
+    """Credits, for the client; `usdCents`, the worker's pay, for the worker. Admins see both."""
+
+    credits: CreditsOut | None = None
+    held_credits: CreditsOut | None = None
+    spent_credits: CreditsOut | None = None
+    pay_usd_cents: int | None = None
+    earned_usd_cents: int | None = None
+    hours_likely: float
+
+
+class ReadingView(ResponseModel):
+    """How the brief was read, and by whom."""
+
+    required_skills: list[str]
+    category: str
+    complexity: str
+    hours_low: float
+    hours_likely: float
+    hours_high: float
+    confidence: float
+    parser: str
+    model: str | None = None
+    prompt_version: str | None = None
+    rules_version: str | None = None
+
+
+class TimelineView(ResponseModel):
+    """One entry: who, what, when, why, and the money the reader may see."""
+
+    seq: int
+    at: datetime
+    actor: Actor
+    actor_id: str | None = None
+    action: Action
+    status: Status
+    phase: Phase
+    reason: str | None = None
+    credits: CreditsOut | None = None
+    usd_cents: int | None = None
+    details: dict[str, Any] | None = None
+
+
+class DeliveryView(ResponseModel):
+    """One submission of work."""
+
+    number: int
+    at: datetime
+    file_ids: list[str]
+    note: str = ""
+
+
+class JobSummary(ResponseModel):
+    """A job in a list."""
+
+    id: EntityId
+    title: str
+    status: Status
+    phase: Phase
+    urgency: str
+    category: str | None = None
+    deadline: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+    price: PriceView | None = None
+
+
+class RatingView(ResponseModel):
+    """A revealed rating."""
+
+    rating: int
+    comment: str = ""
+    given_at: datetime
+
+
+class RatingsView(ResponseModel):
+    """Both sides' ratings; shown together, once both are in or the window has ended."""
+
+    by_client: RatingView | None = None
+    by_worker: RatingView | None = None
+    revealed_at: datetime | None = None
+
+
+class PayoutView(ResponseModel):
+    """Where the worker's pay is."""
+
+    status: str
+    reason: str | None = None
+    at: datetime
+
+
+class JobDetail(JobSummary):
+    """One job, as the caller may see it."""
+
+    description: str
+    client_id: EntityId
+    worker_id: EntityId | None = None
+    max_credits: CreditsOut | None = None
+    reading: ReadingView | None = None
+    revision_count: int
+    revision_limit: int
+    deliveries: list[DeliveryView]
+    needs_admin: bool | None = None
+    needs_admin_reason: str | None = None
+    ratings: RatingsView | None = None
+    payout: PayoutView | None = None
+    assigned_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    archived_at: datetime | None = None
+    timeline: list[TimelineView]
+
+
+class AwaitedView(ResponseModel):
+    """Whom the job waits for, and for which acts of theirs."""
+
+    actor: Actor
+    actions: list[Action]
+
+
+class StateView(ResponseModel):
+    """The live state of a job."""
+
+    job_id: EntityId
+    status: Status
+    phase: Phase
+    seq: int
+    deadline: datetime | None = None
+    deadline_action: Action | None = Field(
+        default=None, description="What happens at the deadline if nobody acts."
+    )
+    awaited: list[AwaitedView]
+    allowed_actions: list[Action] = Field(description="What the caller may do now.")
+    live: bool = Field(description="False when the job's process has ended and this is its last record.")
+
+
+def price_view(job: Job, role: Role) -> PriceView | None:
+    """The money of a job that a role may see."""
+    if job.pricing is None:
+        return None
+    view = PriceView(hours_likely=job.pricing.hours_likely)
+    if role is not Role.WORKER:
+        view.credits, view.held_credits = job.pricing.credits, job.held_credits
+        view.spent_credits = job.spent_credits
+    if role is not Role.CLIENT:
+        view.pay_usd_cents, view.earned_usd_cents = job.pricing.pay_usd_cents, job.earned_usd_cents
+    return view
+
+
+def summary(job: Job, role: Role) -> JobSummary:
+    """A job in a list."""
+    return JobSummary(**_summary_fields(job, role))
+
+
+def detail(job: Job, role: Role) -> JobDetail:
+    """One job with its timeline."""
+    admin = role is Role.ADMIN
+    return JobDetail(
+        **_summary_fields(job, role),
+        description=job.description,
+        client_id=job.client_id,
+        worker_id=job.worker_id,
+        max_credits=job.max_credits if role is not Role.WORKER else None,
+        reading=_reading(job.parsed) if job.parsed else None,
+        revision_count=job.revision_count,
+        revision_limit=job.policy.revision_limit,
+        deliveries=[DeliveryView.model_validate(item, from_attributes=True) for item in job.deliveries],
+        needs_admin=job.needs_admin if admin else None,
+        needs_admin_reason=job.needs_admin_reason if admin else None,
+        ratings=RatingsView.model_validate(job.ratings, from_attributes=True) if job.ratings else None,
+        payout=PayoutView.model_validate(job.payout, from_attributes=True)
+        if job.payout and role is not Role.CLIENT
+        else None,
+        assigned_at=job.assigned_at,
+        started_at=job.started_at,
+        completed_at=job.completed_at,
+        archived_at=job.archived_at,
+        timeline=[timeline_entry(entry, role) for entry in job.timeline],
+    )
+
+
+def timeline_entry(entry: TimelineEntry, role: Role) -> TimelineView:
+    """One entry, without the money and the internals that are not the role's to see."""
+    view = TimelineView.model_validate(entry, from_attributes=True)
+    if role is Role.CLIENT:
+        view.usd_cents = None
+    if role is Role.WORKER:
+        view.credits = None
+    if role is not Role.ADMIN:
+        view.details = None
+        if entry.action in (Action.DECLINE_OFFER, Action.EXPIRE_OFFER, Action.ACCEPT_OFFER):
+            view.actor_id = None
+        if entry.action is Action.DECLINE_OFFER:
+            view.reason = None  # a worker tells the platform why, not the client
+    return view
+
+
+def live_state(view: JobStateView, role: Role, user_id: str) -> StateView:
+    """The state that the job's own process answered."""
+    allowed = [
+        action
+        for awaited in view.awaited
+        if awaited.actor.value == role.value and awaited.actor_id in (None, user_id)
+        for action in awaited.actions
+    ]
+    return StateView(
+        job_id=view.job_id,
+        status=view.status,
+        phase=view.phase,
+        seq=view.seq,
+        deadline=view.deadline,
+        deadline_action=view.deadline_action,
+        awaited=[AwaitedView(actor=item.actor, actions=item.actions) for item in view.awaited],
+        allowed_actions=sorted(allowed),
+        live=True,
+    )
+
+
+def recorded_state(job: Job, role: Role) -> StateView:
+    """The last state on record, once the job's own process has ended (or before it has begun)."""
+    state = State(job.status, job.phase)
+    awaited = [
+        AwaitedView(actor=actor, actions=sorted(actions))
+        for actor in (Actor.CLIENT, Actor.WORKER, Actor.ADMIN)
+        if (actions := allowed_actions(state, actor))
+    ]
+    return StateView(
+        job_id=job.id,
+        status=job.status,
+        phase=job.phase,
+        seq=job.seq,
+        deadline=job.deadline,
+        awaited=awaited,
+        allowed_actions=sorted(allowed_actions(state, Actor(role.value))),
+        live=False,
+    )
+
+
+def _summary_fields(job: Job, role: Role) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "title": job.title,
+        "status": job.status,
+        "phase": job.phase,
+        "urgency": job.urgency.value,
+        "category": job.category,
+        "deadline": job.deadline,
+        "created_at": job.created_at,
+        "updated_at": job.updated_at,
+        "price": price_view(job, role),
+    }
+
+
+def _reading(parsed: ParsedBrief) -> ReadingView:
+    return ReadingView.model_validate(parsed, from_attributes=True)

@@ -1,0 +1,104 @@
+"""Where a worker's pay for a job is: on its way, held, or sent. Targeted, repeatable writes on `jobs.payout`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pymongo.asynchronous.database import AsyncDatabase
+
+from app.notifications.notices import Notice, OutboxEntry
+from app.notifications.outbox import enqueue
+
+Database = AsyncDatabase[dict[str, Any]]
+
+
+class PayoutStatus(StrEnum):
+    """`unrecorded`: sent, but the worker's book refuses the entry, which an admin must look at."""
+
+    SENDING = "sending"
+    HELD = "held"
+    UNRECORDED = "unrecorded"
+    SENT = "sent"
+    NOT_DUE = "not_due"
+
+
+SETTLED = frozenset({PayoutStatus.SENT, PayoutStatus.NOT_DUE})
+
+
+class HoldReason(StrEnum):
+    """Why a payout cannot be sent now."""
+
+    NO_ACCOUNT = "no_account"
+    ACCOUNT_CANNOT_RECEIVE = "account_cannot_receive"
+    PLATFORM_BALANCE = "platform_balance"
+    REFUSED = "refused"
+    TRANSFER_DIFFERS = "transfer_differs"
+    BOOK_REFUSES = "book_refuses"
+
+    @property
+    def is_the_workers(self) -> bool:
+        """Whether the worker can mend it, by finishing the payout account; all else needs an admin."""
+        return self in (HoldReason.NO_ACCOUNT, HoldReason.ACCOUNT_CANNOT_RECEIVE)
+
+
+async def worker_account(database: Database, worker_id: str) -> str | None:
+    """The worker's connected account, if there is one."""
+    worker = await database["users"].find_one({"_id": worker_id}, {"workerProfile.stripeAccountId": 1})
+    account = ((worker or {}).get("workerProfile") or {}).get("stripeAccountId")
+    return str(account) if account else None
+
+
+async def record_payout(
+    database: Database,
+    *,
+    job_id: str,
+    worker_id: str,
+    amount_usd_cents: int,
+    status: PayoutStatus,
+    at: datetime,
+    stripe_transfer_id: str | None = None,
+    reason: HoldReason | None = None,
+    correlation_id: str | None = None,
+) -> None:
+    """Write the payout's state on the job, then the notices of it. Repeatable; a settled payout is never unsettled.
+
+    The worker hears of a hold that the worker can mend, and of the money; the admins of all other holds.
+    """
+    needs_admin = reason is not None and not reason.is_the_workers
+    fields = {
+        "payout": {
+            "status": status.value,
+            "stripeTransferId": stripe_transfer_id,
+            "reason": reason.value if reason else None,
+            "at": at,
+        },
+        "needsAdmin": needs_admin,
+        "needsAdminReason": f"payout: {reason.value}" if reason and needs_admin else None,
+        "updatedAt": at,
+    }
+    jobs = database["jobs"]
+    if status in SETTLED:
+        await jobs.update_one({"_id": job_id}, {"$set": fields})
+    else:  # a write that was delayed until after the money went must not say again that it is held
+        unsettled = {"_id": job_id, "payout.status": {"$nin": sorted(status.value for status in SETTLED)}}
+        await jobs.update_one(unsettled, {"$set": fields})
+    notice = _notice(job_id, worker_id, amount_usd_cents, status, reason)
+    if notice:
+        key = f"payout-{job_id}:{status.value}" + (f":{reason.value}" if reason else "")
+        entry = OutboxEntry.of(notice, key=key, created_at=at, correlation_id=correlation_id)
+        await enqueue(database, [entry])
+
+
+def _notice(
+    job_id: str, worker_id: str, amount_usd_cents: int, status: PayoutStatus, reason: HoldReason | None
+) -> Notice | None:
+    """One for each kind of news, however often it is tried again."""
+    context = {"amount_usd_cents": amount_usd_cents}
+    if status is PayoutStatus.SENT:
+        return Notice(type="payout.sent", user_id=worker_id, job_id=job_id, context=context)
+    if reason is None:
+        return None
+    to = worker_id if reason.is_the_workers else None  # None: every admin
+    return Notice(type="payout.held", user_id=to, job_id=job_id, context=context)

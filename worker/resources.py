@@ -1,0 +1,74 @@
+"""Everything that the activities of one worker process share: connections, the journal, the gateways."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from app.gateways.openai import OpenAIGateway
+from pymongo.asynchronous.database import AsyncDatabase
+from temporalio.client import Client
+
+from app.database import connect as connect_database
+from app.database import open_database
+from app.gateways.mail import MailGateway, SmtpMailGateway
+from app.gateways.payments import PaymentGateway
+from app.gateways.storage import Storage
+from app.gateways.stripe import StripeGateway
+from app.money.credits import Credits
+from app.money.earnings import Earnings
+from app.money.journal import Journal
+from app.settings import Settings
+from app.skills.store import ensure_skills
+from workflows.connection import connect as connect_temporal
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Made once a process, closed with it."""
+
+    settings: Settings
+    client: Client
+    database: AsyncDatabase[dict[str, Any]]
+    credits: Credits
+    earnings: Earnings
+    payments: PaymentGateway
+    storage: Storage
+    mail: MailGateway
+    reader: OpenAIGateway | None
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+    """Connect to everything, and close it in reverse order.
+
+    Raises:
+        pymongo.errors.PyMongoError: MongoDB cannot be reached.
+        RuntimeError: Temporal cannot be reached.
+    """
+    async with AsyncExitStack() as stack:
+        mongo = connect_database(settings)
+        stack.push_async_callback(mongo.close)
+        database = await open_database(mongo, settings)
+        await ensure_skills(database)
+        journal = Journal(database)
+        payments = StripeGateway.from_settings(settings)
+        stack.push_async_callback(payments.close)
+        storage = Storage(settings)
+        stack.callback(storage.close)
+        reader = OpenAIGateway.from_settings(settings) if settings.openai_api_key else None
+        if reader:
+            stack.push_async_callback(reader.close)
+        yield Resources(
+            settings=settings,
+            client=await connect_temporal(settings),
+            database=database,
+            credits=Credits(database, journal=journal),
+            earnings=Earnings(database, journal=journal),
+            payments=payments,
+            storage=storage,
+            mail=SmtpMailGateway(settings.smtp_url, sender=settings.mail_from),
+            reader=reader,
+        )

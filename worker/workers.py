@@ -1,0 +1,75 @@
+"""The Temporal workers of one process: one for each task queue, so that a slow model never delays money."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from activities.archive import ArchiveActivities
+from activities.payouts import PayoutActivities
+from activities.ratings import RatingActivities
+from activities.sweep import SweepActivities
+from temporalio.worker import Worker
+from workflows.archive import ArchiveWorkflow
+from workflows.payout import PayoutWorkflow
+from workflows.ratings import RatingsWorkflow
+from workflows.sweep import SweepWorkflow
+
+from activities.jobs import JobActivities
+from activities.parsing import ParsingActivities
+from worker.resources import Resources
+from workflows.contracts import TaskQueue, task_queue
+from workflows.job import JobWorkflow
+
+# Time for running activities to end when the process is told to stop; shorter than a container's grace of 30 s.
+GRACEFUL_SHUTDOWN = timedelta(seconds=20)
+
+WORKFLOWS: dict[TaskQueue, Sequence[type]] = {
+    TaskQueue.JOBS: (JobWorkflow, RatingsWorkflow, ArchiveWorkflow),
+    TaskQueue.BILLING: (PayoutWorkflow,),
+    TaskQueue.AI: (),
+    TaskQueue.NOTIFY: (SweepWorkflow,),
+}
+
+
+def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[..., Any]]]:
+    """Every activity, under the queue that runs it."""
+    jobs = JobActivities(resources.database, resources.credits, resources.earnings)
+    parsing = ParsingActivities(resources.database, resources.reader)
+    payouts = PayoutActivities(resources.database, resources.earnings, resources.payments)
+    ratings = RatingActivities(resources.database)
+    archive = ArchiveActivities(resources.database, resources.storage, resources.settings.s3_bucket_archive)
+    sweep = SweepActivities(resources.database, resources.client, resources.settings)
+    return {
+        TaskQueue.JOBS: (
+            jobs.record_change,
+            jobs.hold_credits,
+            jobs.rank_workers,
+            jobs.assign_worker,
+            jobs.complete_job,
+            parsing.parse_brief_with_rules,
+            *ratings.all(),
+            *archive.all(),
+        ),
+        TaskQueue.BILLING: payouts.all(),
+        TaskQueue.AI: (parsing.parse_brief_with_openai,),
+        TaskQueue.NOTIFY: sweep.all(),
+    }
+
+
+def build_workers(resources: Resources, *, max_cached_workflows: int = 1000) -> list[Worker]:
+    """Workers for every queue of the stack, not yet running."""
+    activities = activities_of(resources)
+    prefix = resources.settings.task_queue_prefix
+    return [
+        Worker(
+            resources.client,
+            task_queue=task_queue(name, prefix),
+            workflows=WORKFLOWS[name],
+            activities=activities[name],
+            max_cached_workflows=max_cached_workflows,
+            graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+        )
+        for name in TaskQueue
+    ]
