@@ -12,7 +12,9 @@ from devstack.toolchain import BuildError, MissingToolError
 def _provision(names: list[str]) -> int:
     from devstack.provision import provision  # noqa: PLC0415  # only what the command needs: this one is on every make
 
-    provision(names or None)
+    found = provision(names)
+    for name in names:
+        print(f"{name}: {found[name]}")
     return 0
 
 

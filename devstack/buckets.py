@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -58,3 +59,7 @@ def _allow_browsers(client: S3Client, bucket: str) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NotImplemented", "AccessDenied"):
             raise
+
+
+if __name__ == "__main__":
+    ensure(os.environ)

@@ -5,11 +5,12 @@ An address in the environment comes before either; `devstack.stack` looks at tha
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from devstack.cache import built
-from devstack.progress import say
 from devstack.recipes import RECIPES
 from devstack.toolchain import MissingToolError, ways_out
 
@@ -20,6 +21,14 @@ ON_PATH = {
     "mongodb": "mongod",
     "redis": "redis-server",
     "temporal-test-server": "temporal-test-server",
+}
+
+# Whose address in the environment makes the program needless.
+GIVEN_BY = {
+    "temporal": "NIMMIT_TEMPORAL_ADDRESS",
+    "versitygw": "NIMMIT_S3_ENDPOINT_URL",
+    "mongodb": "NIMMIT_MONGODB_URI",
+    "redis": "NIMMIT_REDIS_URL",
 }
 
 
@@ -58,10 +67,10 @@ def time_skipping_server() -> str:
     return str(locate("temporal-test-server"))
 
 
-def provision(names: list[str] | None = None) -> dict[str, Path]:
-    """Have every program ready, with a line for each. Raises as `locate` does."""
-    found: dict[str, Path] = {}
-    for name in names or list(ON_PATH):
-        found[name] = locate(name)
-        say(f"  {name}: {found[name]}")
-    return found
+def provision(names: Sequence[str] = ()) -> dict[str, Path]:
+    """Have the programs ready, all by default but those whose service the environment gives.
+
+    Raises as `locate` does.
+    """
+    wanted = names or [name for name in ON_PATH if not os.environ.get(GIVEN_BY.get(name, ""))]
+    return {name: locate(name) for name in wanted}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devstack import buckets, checks
-from devstack.provision import locate
+from devstack.provision import GIVEN_BY, locate
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +35,6 @@ class Service:
     ready: Callable[[Site], bool]
     variables: Callable[[Site], dict[str, str]]
     urls: Callable[[Site], dict[str, str]]
-    program: str | None = None
     secrets: Callable[[Site], dict[str, str]] = lambda _site: {}
     after_ready: Callable[[Mapping[str, str]], None] = lambda _variables: None
 
@@ -110,8 +109,7 @@ SERVICES = {
         Service(
             name="mongodb",
             title="MongoDB",
-            program="mongodb",
-            given_by="NIMMIT_MONGODB_URI",
+            given_by=GIVEN_BY["mongodb"],
             ports={"main": 27017},
             argv=_mongodb_argv,
             ready=lambda site: checks.mongodb_ok(site.ports["main"]),
@@ -121,8 +119,7 @@ SERVICES = {
         Service(
             name="temporal",
             title="Temporal",
-            program="temporal",
-            given_by="NIMMIT_TEMPORAL_ADDRESS",
+            given_by=GIVEN_BY["temporal"],
             ports={"grpc": 7233, "ui": 8233, "http": 7243},
             argv=_temporal_argv,
             ready=lambda site: checks.http_ok(f"{_address(site, 'http')}/api/v1/namespaces/default"),
@@ -139,8 +136,7 @@ SERVICES = {
         Service(
             name="redis",
             title="Redis",
-            program="redis",
-            given_by="NIMMIT_REDIS_URL",
+            given_by=GIVEN_BY["redis"],
             ports={"main": 6379},
             argv=_redis_argv,
             ready=lambda site: checks.redis_ok(site.ports["main"]),
@@ -150,8 +146,7 @@ SERVICES = {
         Service(
             name="s3",
             title="S3",
-            program="versitygw",
-            given_by="NIMMIT_S3_ENDPOINT_URL",
+            given_by=GIVEN_BY["versitygw"],
             ports={"main": 7070},
             argv=_s3_argv,
             ready=lambda site: checks.http_ok(f"{_address(site)}/health"),
@@ -189,7 +184,14 @@ SERVICES = {
             given_by="NIMMIT_STRIPE_API_BASE",
             ports={"main": 12111},
             argv=lambda site: _python(
-                "devstack.stripe_sandbox", "--port", str(site.ports["main"]), "--data", str(site.directory)
+                "devstack.stripe_sandbox",
+                "--port",
+                str(site.ports["main"]),
+                "--data",
+                str(site.directory),
+                "--automatic-onboarding",
+                "--starting-balance",
+                "10000000",  # USD cents: enough to pay workers without topping up first
             ),
             ready=lambda site: checks.http_ok(f"{_address(site)}/healthz"),
             variables=lambda site: {"NIMMIT_STRIPE_API_BASE": _address(site)},

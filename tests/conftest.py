@@ -6,6 +6,8 @@ takes `database`; names of jobs, users and task queues are made unique by the te
 
 from __future__ import annotations
 
+import atexit
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -19,9 +21,32 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from app.database import connect, open_database
+from app.process import leave
 from app.settings import Settings
 from devstack.provision import time_skipping_server
 from devstack.stack import Stack
+
+_status: int | None = None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """Remember how the run ended, for `_leave`."""
+    global _status  # noqa: PLW0603  # one run, one status
+    _status = int(exitstatus)
+
+
+def _leave() -> None:
+    """Tests run Temporal workers in this process, whose interpreter can abort at its shutdown (see `leave`).
+
+    Left alone if the run never finished, or if an error escaped pytest itself: that status stands.
+    """
+    if _status is not None and not hasattr(sys, "last_value"):
+        leave(_status)
+
+
+# Registered first, so it runs after every other exit handler.
+atexit.register(_leave)
 
 Database = AsyncDatabase[dict[str, Any]]
 
