@@ -48,6 +48,8 @@ def main() -> None:
             loop="asyncio",
             access_log=False,
             log_level="warning",
+            # Longer than clients keep idle connections, so that none is closed under a request.
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=5,
         )
     finally:
