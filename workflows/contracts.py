@@ -24,6 +24,8 @@ SWEEP_WORKFLOW = "Sweep"
 
 SWEEP_SCHEDULE_ID = "sweep"
 
+MAX_COMMENT_LENGTH = 1_000  # characters of a rating's comment
+
 
 class TaskQueue(StrEnum):
     """One queue per class of failure, so that a slow model never delays money."""
@@ -278,13 +280,15 @@ class CompleteJob(BaseModel):
 
 
 class PayoutInput(BaseModel):
-    """Pay a worker for a job, in USD cents."""
+    """Pay a worker for a job, in USD cents. The last two are carried from run to run of a payout long held."""
 
     job_id: str
     worker_id: str
     client_id: str
     amount_usd_cents: int
     correlation_id: str | None = None
+    tries: int = 0  # that ended in a definite no; each one spent its idempotency key
+    held_reason: str | None = None  # why it is held, as recorded last
 
 
 class RatingsInput(BaseModel):
@@ -303,7 +307,7 @@ class SubmitRating(Act):
     """One side's rating of the other, from 1 to 5."""
 
     rating: int = Field(ge=1, le=5)
-    comment: str = ""
+    comment: str = Field(default="", max_length=MAX_COMMENT_LENGTH)
 
 
 class RatingResult(BaseModel):

@@ -1,0 +1,190 @@
+"""Messages of the workflows that outlive the job's own: payout, ratings, archive, and of the sweep.
+
+Their inputs are in `workflows.contracts`, since the job's workflow starts them; here is what they exchange with their
+activities, and what they answer. Ids, times and money only, but for the comment of a rating.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+from app.jobs.payouts import HoldReason, PayoutStatus
+from app.lifecycle import Actor, Status
+
+
+class FollowerActivity(StrEnum):
+    """Names of the activities."""
+
+    SEND_TRANSFER = "send_transfer"
+    RECORD_PAYOUT_SENT = "record_payout_sent"
+    RECORD_PAYOUT = "record_payout"
+    STORE_RATING = "store_rating"
+    REVEAL_RATINGS = "reveal_ratings"
+    WRITE_ARCHIVE = "write_archive"
+    MARK_ARCHIVED = "mark_archived"
+    START_ORPHANS = "start_orphans"
+    PURGE_EXPIRED = "purge_expired"
+
+
+# --- Payout
+
+ACCOUNT_UPDATED_SIGNAL = "account_updated"
+"""To a payout: the worker's account, or whatever held it, may have changed: try now. Carries nothing."""
+
+
+class SendTransfer(BaseModel):
+    """Move a job's pay to the worker's connected account. `payout_id` finds it again, the key keeps it single."""
+
+    job_id: str
+    worker_id: str
+    amount_usd_cents: int
+    payout_id: str
+    idempotency_key: str
+
+
+class TransferOutcome(BaseModel):
+    """A transfer's id, or why there is none. `replayed`: an old answer under a spent key, so try the next key now."""
+
+    stripe_transfer_id: str | None = None
+    reason: HoldReason | None = None
+    replayed: bool = False
+
+
+class RecordPayout(BaseModel):
+    """Write where the pay is on the job, and tell who must know."""
+
+    job_id: str
+    worker_id: str
+    amount_usd_cents: int
+    status: PayoutStatus
+    at: datetime
+    stripe_transfer_id: str | None = None
+    reason: HoldReason | None = None
+    correlation_id: str | None = None
+
+
+class PayoutView(BaseModel):
+    """The live state of a payout: its query's answer and its workflow's result."""
+
+    job_id: str
+    worker_id: str
+    amount_usd_cents: int
+    status: PayoutStatus
+    reason: HoldReason | None = None
+    tries: int = 0
+    next_try_at: datetime | None = None
+    stripe_transfer_id: str | None = None
+
+
+# --- Ratings
+
+
+class StoreRating(BaseModel):
+    """One side's rating, to be kept unseen; `seq` is its place in the job's timeline."""
+
+    job_id: str
+    by: Actor
+    author_id: str
+    subject_id: str
+    rating: int
+    comment: str
+    at: datetime
+    seq: int
+    correlation_id: str | None = None
+
+
+class RevealRatings(BaseModel):
+    """Show what was given, and count it for those who were rated."""
+
+    job_id: str
+    client_id: str
+    worker_id: str
+    at: datetime
+    correlation_id: str | None = None
+
+
+class RatingsView(BaseModel):
+    """Who has given a rating, never which: the query's answer and the workflow's result."""
+
+    job_id: str
+    given_by_client: bool = False
+    given_by_worker: bool = False
+    closes_at: datetime
+    revealed_at: datetime | None = None
+
+
+# --- Archive
+
+PAYOUT_SETTLED_SIGNAL = "payout_settled"
+"""To an archive: the payout that was held is sent, so the record is whole now. Carries nothing."""
+
+
+class WriteArchive(BaseModel):
+    """Write a job's whole record to the archive bucket."""
+
+    job_id: str
+    at: datetime
+
+
+class ArchiveWritten(BaseModel):
+    """The record's place and size in bytes, the job's status, and whether its money is settled."""
+
+    key: str
+    size: int
+    status: Status
+    settled: bool
+
+
+class MarkArchived(BaseModel):
+    """Note on the job that its record is archived; `seq` is the note's place in the job's timeline."""
+
+    job_id: str
+    status: Status
+    seq: int
+    at: datetime
+    correlation_id: str | None = None
+
+
+class ArchiveView(BaseModel):
+    """The live state of an archive: its query's answer and its workflow's result."""
+
+    job_id: str
+    key: str | None = None
+    size: int = 0
+    archived_at: datetime | None = None
+    settled: bool = False
+
+
+# --- Sweep
+
+
+class SweepInput(BaseModel):
+    """What one sweep does: orphans always, purges at every so-many-th minute of the hour."""
+
+    purge_every_minutes: int = 15
+
+
+class OrphansStarted(BaseModel):
+    """Of the jobs that looked like orphans: started now, running already, or not startable."""
+
+    started: int = 0
+    running: int = 0
+    failed: int = 0
+
+
+class Purged(BaseModel):
+    """How many expired records are gone."""
+
+    idempotency_keys: int = 0
+    sessions: int = 0
+    mail_deliveries: int = 0
+
+
+class SweepResult(BaseModel):
+    """What one sweep did."""
+
+    orphans: OrphansStarted
+    purged: Purged | None = None
