@@ -176,7 +176,7 @@ SERVICES = {
                 checks.http_ok(f"{_address(site, 'web')}/healthz") and checks.smtp_ok(site.ports["smtp"])
             ),
             variables=lambda site: {"NIMMIT_SMTP_URL": _address(site, "smtp", "smtp")},
-            urls=lambda site: {"Mail": _address(site, "web")},
+            urls=lambda site: {"Mail": _address(site, "web"), "SMTP": _address(site, "smtp", "smtp")},
         ),
         Service(
             name="stripe",
