@@ -59,9 +59,10 @@ class JobActivities:
         ranking = rank(
             candidates,
             request.required_skills,
-            exclude=request.excluded,
+            exclude=dict.fromkeys(request.excluded, "asked before"),
             now=request.at,
             widened=request.widened,
+            urgent=request.urgent,
             salt=request.job_id,
         )
         record = {

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import orjson
 from pydantic import BaseModel
-from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -64,9 +64,9 @@ class JobGateway:
             IdempotencyKeyReusedError: the same act was taken before with another body.
             OutcomeUnknownError: no answer in time; repeating is safe.
         """
-        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(workflow_id)
+        handle = self._client.get_workflow_handle(workflow_id)
         try:
-            answer = await self._in_time(
+            answer: Result = await self._in_time(
                 handle.execute_update(update, act, id=update_id, result_type=result), workflow_id
             )
         except WorkflowUpdateFailedError as error:
@@ -83,9 +83,9 @@ class JobGateway:
         Raises:
             WorkflowEndedError: no workflow answers for it.
         """
-        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(job_workflow_id(job_id))
+        handle = self._client.get_workflow_handle(job_workflow_id(job_id))
         try:
-            return await handle.query(
+            view: JobStateView = await handle.query(
                 STATE_QUERY,
                 result_type=JobStateView,
                 rpc_timeout=timedelta(seconds=self._settings.dependency_timeout_seconds),
@@ -96,6 +96,7 @@ class JobGateway:
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise WorkflowEndedError from error
             raise
+        return view
 
     async def _in_time(self, call: Awaitable[T], workflow_id: str) -> T:
         """Wait for the answer while Temporal is there; when it is not, say so within the dependency's time."""

@@ -17,7 +17,7 @@ from api.middleware import (
     ErrorBoundaryMiddleware,
     SecurityHeadersMiddleware,
 )
-from api.routers import auth, health, skills, users
+from api.routers import admin_jobs, auth, health, job_acts, jobs, offers, skills, users
 from api.state import open_resources
 from app.logging import configure_logging
 from app.settings import Settings, get_settings
@@ -27,6 +27,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     auth.router,
     users.router,
     skills.router,
+    jobs.router,
+    job_acts.router,
+    offers.router,
+    admin_jobs.router,
 )
 
 DESCRIPTION = """

@@ -39,6 +39,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "offer-declined": 409,
     "offer-withdrawn": 409,
     "job-taken": 409,
+    "no-deliverable": 409,
     "worker-at-capacity": 409,
     "revision-limit-reached": 409,
     "review-already-given": 409,

@@ -10,6 +10,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from app import idempotency
 from app.auth import models as auth
+from app.jobs import models as jobs
 from app.notifications import models as notifications
 from app.settings import Settings
 from app.skills import models as skills
@@ -22,6 +23,7 @@ def document_models() -> list[type[Document]]:
     return [
         *auth.DOCUMENTS,
         *idempotency.DOCUMENTS,
+        *jobs.DOCUMENTS,
         *notifications.DOCUMENTS,
         *skills.DOCUMENTS,
         *subscriptions.DOCUMENTS,

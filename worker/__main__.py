@@ -7,7 +7,6 @@ import signal
 
 import structlog
 from pymongo.errors import PyMongoError
-from workflows.sweep import ensure_schedule
 
 from app.logging import configure_logging
 from app.notifications.dispatcher import Dispatcher
@@ -16,6 +15,7 @@ from app.settings import Settings, get_settings
 from worker.resources import Resources, open_resources
 from worker.search_attributes import register_search_attributes
 from worker.workers import build_workers
+from workflows.schedules import ensure_schedule
 
 _log = structlog.get_logger("worker")
 
@@ -34,7 +34,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _run(resources: Resources, stop: asyncio.Event) -> None:
-    dispatcher = Dispatcher(resources.database, resources.mail)
+    dispatcher = Dispatcher(resources.database, resources.mail, portal_url=resources.settings.portal_url)
     async with asyncio.TaskGroup() as group:
         workers = build_workers(resources)
         for worker in workers:

@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from app.gateways.openai import OpenAIGateway
 from pymongo.asynchronous.database import AsyncDatabase
 from temporalio.client import Client
 
 from app.database import connect as connect_database
 from app.database import open_database
 from app.gateways.mail import MailGateway, SmtpMailGateway
+from app.gateways.openai import OpenAIBriefReader
 from app.gateways.payments import PaymentGateway
 from app.gateways.storage import Storage
 from app.gateways.stripe import StripeGateway
@@ -37,7 +37,7 @@ class Resources:
     payments: PaymentGateway
     storage: Storage
     mail: MailGateway
-    reader: OpenAIGateway | None
+    reader: OpenAIBriefReader | None
 
 
 @asynccontextmanager
@@ -58,9 +58,9 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         stack.push_async_callback(payments.close)
         storage = Storage(settings)
         stack.callback(storage.close)
-        reader = OpenAIGateway.from_settings(settings) if settings.openai_api_key else None
+        reader = OpenAIBriefReader.from_settings(settings)
         if reader:
-            stack.push_async_callback(reader.close)
+            stack.push_async_callback(reader.aclose)
         yield Resources(
             settings=settings,
             client=await connect_temporal(settings),

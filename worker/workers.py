@@ -6,21 +6,21 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from temporalio.worker import Worker
+
 from activities.archive import ArchiveActivities
+from activities.jobs import JobActivities
+from activities.parsing import ParsingActivities
 from activities.payouts import PayoutActivities
 from activities.ratings import RatingActivities
 from activities.sweep import SweepActivities
-from temporalio.worker import Worker
+from worker.resources import Resources
 from workflows.archive import ArchiveWorkflow
+from workflows.contracts import TaskQueue, task_queue
+from workflows.job import JobWorkflow
 from workflows.payout import PayoutWorkflow
 from workflows.ratings import RatingsWorkflow
 from workflows.sweep import SweepWorkflow
-
-from activities.jobs import JobActivities
-from activities.parsing import ParsingActivities
-from worker.resources import Resources
-from workflows.contracts import TaskQueue, task_queue
-from workflows.job import JobWorkflow
 
 # Time for running activities to end when the process is told to stop; shorter than a container's grace of 30 s.
 GRACEFUL_SHUTDOWN = timedelta(seconds=20)
@@ -37,9 +37,11 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
     """Every activity, under the queue that runs it."""
     jobs = JobActivities(resources.database, resources.credits, resources.earnings)
     parsing = ParsingActivities(resources.database, resources.reader)
-    payouts = PayoutActivities(resources.database, resources.earnings, resources.payments)
+    payouts = PayoutActivities(resources.database, resources.payments, resources.earnings)
     ratings = RatingActivities(resources.database)
-    archive = ArchiveActivities(resources.database, resources.storage, resources.settings.s3_bucket_archive)
+    archive = ArchiveActivities(
+        resources.database, resources.storage, bucket=resources.settings.s3_bucket_archive
+    )
     sweep = SweepActivities(resources.database, resources.client, resources.settings)
     return {
         TaskQueue.JOBS: (
@@ -49,12 +51,14 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
             jobs.assign_worker,
             jobs.complete_job,
             parsing.parse_brief_with_rules,
-            *ratings.all(),
-            *archive.all(),
+            ratings.store_rating,
+            ratings.reveal_ratings,
+            archive.write_archive,
+            archive.mark_archived,
         ),
-        TaskQueue.BILLING: payouts.all(),
+        TaskQueue.BILLING: (payouts.send_transfer, payouts.record_payout_sent, payouts.record_payout),
         TaskQueue.AI: (parsing.parse_brief_with_openai,),
-        TaskQueue.NOTIFY: sweep.all(),
+        TaskQueue.NOTIFY: (sweep.start_orphans, sweep.purge_expired),
     }
 
 

@@ -233,6 +233,7 @@ class RankWorkers(BaseModel):
     limit: int
     excluded: list[str]
     widened: bool
+    urgent: bool = False
     at: datetime
 
 

@@ -6,6 +6,7 @@ Ids, times and money only; no personal data and none of the brief's words.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from temporalio.common import SearchAttributeUpdate
 
@@ -102,7 +103,7 @@ class Visibility:
         """Start from what the starter of the workflow has set."""
         self._known: dict[str, object] = {NEEDS_ADMIN.name: False, WORKER_ID.name: None, DEADLINE.name: None}
 
-    def updates(self, state: JobState) -> list[SearchAttributeUpdate[object]]:
+    def updates(self, state: JobState) -> list[SearchAttributeUpdate[Any]]:
         """The updates that bring the attributes up to the state."""
         projection = state.projection
         wanted = (
@@ -111,7 +112,7 @@ class Visibility:
             (NEEDS_ADMIN, projection.needs_admin),
             (DEADLINE, projection.deadline),
         )
-        updates: list[SearchAttributeUpdate[object]] = []
+        updates: list[SearchAttributeUpdate[Any]] = []
         for key, value in wanted:
             if self._known.get(key.name, ...) != value:
                 self._known[key.name] = value

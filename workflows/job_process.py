@@ -16,9 +16,9 @@ from temporalio.workflow import ParentClosePolicy
 with workflow.unsafe.imports_passed_through():
     from activities.jobs import JobActivities
     from activities.parsing import ParsingActivities
-
     from app.jobs.change import OfferStatus
     from app.jobs.errors import JobErrorCode
+    from app.jobs.policy import Urgency
     from app.jobs.pricing import quote
     from app.lifecycle import (
         RANKING,
@@ -186,6 +186,7 @@ class JobProcess:
                 limit=job.policy.candidates_per_round,
                 excluded=sorted({offer.worker_id for offer in state.offers}),
                 widened=number > 1,
+                urgent=job.urgency is Urgency.HIGH,
                 at=workflow.now(),
             ),
             **job_options.STORE,

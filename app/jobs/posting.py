@@ -67,5 +67,5 @@ async def insert_job(database: AsyncDatabase[dict[str, Any]], job: Job) -> Job:
         found = await database["jobs"].find_one({"_id": job.id, "clientId": job.client_id})
         if found is None:
             raise
-        return Job.model_validate(found)
+        job = Job.model_validate(found)
     return job

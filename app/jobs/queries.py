@@ -30,7 +30,8 @@ class JobQueries:
         found = await self._jobs.find_one({"_id": job_id} | visible_to(role, user_id))
         if found is None:
             raise NotFoundError("There is no such job.")
-        return Job.model_validate(found)
+        job: Job = Job.model_validate(found)
+        return job
 
     async def find(self, job_id: str) -> Job | None:
         """One job by its id alone, for code that has no caller."""
