@@ -17,7 +17,7 @@ from api.middleware import (
     ErrorBoundaryMiddleware,
     SecurityHeadersMiddleware,
 )
-from api.routers import admin_jobs, auth, health, job_acts, jobs, offers, skills, users
+from api.routers import admin_jobs, auth, health, job_acts, jobs, offers, reviews, skills, users
 from api.state import open_resources
 from app.logging import configure_logging
 from app.settings import Settings, get_settings
@@ -30,6 +30,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     job_acts.router,
     offers.router,
+    reviews.router,
     admin_jobs.router,
 )
 
