@@ -6,11 +6,12 @@ The base of `workflows.job.JobWorkflow`, which adds the acts of people.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -303,14 +304,15 @@ class JobProcess:
         await self._follow(RATINGS_WORKFLOW, ratings, ratings_workflow_id(job.job_id), queue)
 
     async def _follow(self, name: str, arg: object, workflow_id: str, queue: str) -> None:
-        await workflow.start_child_workflow(
-            name,
-            arg,
-            id=workflow_id,
-            task_queue=queue,
-            parent_close_policy=ParentClosePolicy.ABANDON,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        )
+        with contextlib.suppress(WorkflowAlreadyStartedError):  # a reset run finds it there
+            await workflow.start_child_workflow(
+                name,
+                arg,
+                id=workflow_id,
+                task_queue=queue,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            )
 
     # --- waiting and writing
 

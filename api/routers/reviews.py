@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Annotated
 
@@ -13,12 +14,17 @@ from api.openapi import AUTHENTICATED, WITH_BODY, problems
 from api.routers.job_acts import DeskDep
 from api.security import ClientOrWorker
 from api.types import EntityId, PathId, RequestModel, ResponseModel
+from app.errors import OutcomeUnknownError
 from app.jobs.errors import JobErrorCode
 from app.jobs.models import Job
 from app.lifecycle import Status
 from workflows.contracts import RatingResult, SubmitRating, Update, ratings_workflow_id
 
 router = APIRouter(prefix="/jobs", tags=["reviews"])
+
+
+# A job is completed a moment before the workflow that holds its ratings has started.
+_TRIES, _PAUSE_SECONDS = 8, 0.2
 
 
 class ReviewBody(RequestModel):
@@ -63,15 +69,21 @@ async def review(job_id: PathId, body: ReviewBody, principal: ClientOrWorker, de
     fields = desk.fields(principal, body)
     act = SubmitRating(**fields, rating=body.rating, comment=body.comment)
     update_id = f"{Update.SUBMIT_RATING}:{principal.role}"
-    try:
-        answer = await desk.gateway.act(
-            ratings_workflow_id(job.id), Update.SUBMIT_RATING, update_id, act, RatingResult
-        )
-    except WorkflowEndedError:
-        raise ActRefusedError(
-            JobErrorCode.RATING_WINDOW_CLOSED, "The time for ratings of this job has ended."
-        ) from None
-    return ReviewView.model_validate(answer, from_attributes=True)
+    for _ in range(_TRIES):
+        try:
+            answer = await desk.gateway.act(
+                ratings_workflow_id(job.id), Update.SUBMIT_RATING, update_id, act, RatingResult
+            )
+        except WorkflowEndedError:
+            job = await desk.job(job_id, principal)
+            if job.ratings and job.ratings.revealed_at:
+                raise ActRefusedError(
+                    JobErrorCode.RATING_WINDOW_CLOSED, "The time to rate this job has ended."
+                ) from None
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return ReviewView.model_validate(answer, from_attributes=True)
+    raise OutcomeUnknownError
 
 
 def _not_completed(job: Job) -> ActRefusedError:
