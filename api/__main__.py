@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+from typing import Any
 
 import uvicorn
 
@@ -15,6 +17,8 @@ GRACE_SECONDS = 10
 
 def main() -> int:
     """Run the server; the exit status is 0 after a graceful stop, 3 when it could not start."""
+    # uvicorn takes the signal over while it serves, and raises it again when it has stopped
+    signal.signal(signal.SIGTERM, _interrupt)
     parser = argparse.ArgumentParser(prog="python -m api", description="Nimmit's HTTP API.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
@@ -35,9 +39,13 @@ def main() -> int:
     )
     try:
         server.run()
-    except KeyboardInterrupt:  # uvicorn raises the signal again once it has stopped
+    except KeyboardInterrupt:
         return 0
     return 0 if server.started else 3
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

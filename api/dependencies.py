@@ -20,7 +20,19 @@ def get_resources(request: Request) -> Resources:
     return resources
 
 
+def get_open_resources(request: Request) -> Resources:
+    """The same, once the database has its models and indexes: no account is made without the unique e-mail.
+
+    Raises:
+        DependencyUnavailableError: MongoDB has not been reachable since the start.
+    """
+    resources = get_resources(request)
+    _ = resources.database
+    return resources
+
+
 ResourcesDep = Annotated[Resources, Depends(get_resources)]
+OpenResourcesDep = Annotated[Resources, Depends(get_open_resources)]
 
 
 def _settings(resources: ResourcesDep) -> Settings:
@@ -35,15 +47,15 @@ def _temporal(resources: ResourcesDep) -> Client:
     return resources.temporal
 
 
-def _credits(resources: ResourcesDep) -> Credits:
+def _credits(resources: OpenResourcesDep) -> Credits:
     return resources.credits
 
 
-def _users(resources: ResourcesDep) -> UserStore:
+def _users(resources: OpenResourcesDep) -> UserStore:
     return resources.users
 
 
-def _auth(resources: ResourcesDep) -> AuthService:
+def _auth(resources: OpenResourcesDep) -> AuthService:
     return resources.auth
 
 

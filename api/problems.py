@@ -109,6 +109,8 @@ def domain_problem(scope: Scope, error: DomainError) -> Response:
         return internal_problem(scope)
     headers: dict[str, str] = {}
     fields = dict(error.fields)
+    if error.code == "insufficient-credits":
+        fields = {name: value / 100 if isinstance(value, int) else value for name, value in fields.items()}
     retry_after = getattr(error, "retry_after_seconds", None)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)

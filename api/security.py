@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
-from api.dependencies import ResourcesDep, SettingsDep
+from api.dependencies import OpenResourcesDep, SettingsDep
 from app.auth.errors import (
     AuthenticationRequiredError,
     CrossSiteRequestError,
@@ -41,7 +41,7 @@ class Principal:
 
 
 async def current_principal(
-    resources: ResourcesDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    resources: OpenResourcesDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Principal:
     """Verify the token, that its session runs, and read role and standing afresh.
 

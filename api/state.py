@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx2
 import structlog
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
@@ -45,12 +46,14 @@ class Resources:
     redis: Redis
     cache: Cache
     temporal: Client
+    http: httpx2.AsyncClient
     users: UserStore
     sessions: SessionStore
     auth: AuthService
     limiter: RateLimiter
     credits: Credits  # one, so that it remembers the heads of books
     database_open: asyncio.Event = field(default_factory=asyncio.Event)
+    database_tried: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def database(self) -> Database:
@@ -67,39 +70,67 @@ class Resources:
 @asynccontextmanager
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     """Connect to everything without insisting on any of it: what is away answers 503 until it is back."""
-    mongo = mongodb.connect(settings)
-    redis = redis_cache.connect(settings)
-    cache = Cache(redis)
-    # off the loop: the hash for unknown accounts costs as much as a real one
-    passwords = await asyncio.to_thread(Passwords, settings.password_bcrypt_rounds)
+    async with AsyncExitStack() as stack:
+        mongo = mongodb.connect(settings)
+        stack.push_async_callback(mongo.close)
+        redis = redis_cache.connect(settings)
+        stack.push_async_callback(redis.aclose)
+        # off the loop: trusted certificates are read from disk
+        http = await asyncio.to_thread(httpx2.AsyncClient, timeout=settings.dependency_timeout_seconds)
+        stack.push_async_callback(http.aclose)
+        temporal = await connect_temporal(
+            settings, lazy=True, identity="nimmit-api", retry_seconds=settings.dependency_timeout_seconds
+        )
+        # off the loop: the hash for unknown accounts costs as much as a real one
+        passwords = await asyncio.to_thread(Passwords, settings.password_bcrypt_rounds)
+        resources = _assemble(settings, mongo, redis, temporal=temporal, http=http, passwords=passwords)
+        opener = asyncio.create_task(_keep_opening(resources))
+        stack.push_async_callback(_end, opener)
+        await _first_attempt(opener, resources)
+        yield resources
+
+
+def _assemble(
+    settings: Settings,
+    mongo: AsyncMongoClient[dict[str, Any]],
+    redis: Redis,
+    *,
+    temporal: Client,
+    http: httpx2.AsyncClient,
+    passwords: Passwords,
+) -> Resources:
     database = mongo[settings.mongodb_database]
+    cache = Cache(redis)
     users = UserStore(database)
     sessions = SessionStore(database, cache, settings)
     limiter = RateLimiter(cache, settings)
-    resources = Resources(
+    return Resources(
         settings=settings,
         mongo=mongo,
         redis=redis,
         cache=cache,
-        temporal=await connect_temporal(
-            settings, lazy=True, identity="nimmit-api", retry_seconds=settings.dependency_timeout_seconds
-        ),
+        temporal=temporal,
+        http=http,
         users=users,
         sessions=sessions,
         auth=AuthService(database, settings, users, sessions, passwords, limiter),
         limiter=limiter,
         credits=Credits(database),
     )
-    opener = asyncio.create_task(_keep_opening(resources))
-    try:
-        # most often this is done at once; if not, the process serves (and reports itself not ready) meanwhile
-        await asyncio.wait({opener}, timeout=settings.dependency_timeout_seconds + 1)
-        yield resources
-    finally:
-        opener.cancel()
-        await asyncio.gather(opener, return_exceptions=True)
-        await redis.aclose()
-        await mongo.close()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _first_attempt(opener: asyncio.Task[None], resources: Resources) -> None:
+    """Wait for one attempt, however slow. If MongoDB is away, the process serves, and says that it is not ready."""
+    tried = asyncio.create_task(resources.database_tried.wait())
+    await asyncio.wait({opener, tried}, return_when=asyncio.FIRST_COMPLETED)
+    tried.cancel()
+    if opener.done():
+        opener.result()  # a defect, such as an index that cannot be made, stops the start
 
 
 async def _keep_opening(resources: Resources) -> None:
@@ -109,7 +140,9 @@ async def _keep_opening(resources: Resources) -> None:
             await ensure_skills(database)
         except PyMongoError as error:
             log.warning("database_not_open", fault=type(error).__name__)
+            resources.database_tried.set()
             await asyncio.sleep(_REOPEN_SECONDS)
         else:
             resources.database_open.set()
+            resources.database_tried.set()
             return

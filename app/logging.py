@@ -9,7 +9,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -54,6 +54,21 @@ def redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
     return redacted
 
 
+class _StdoutHandler(logging.StreamHandler[TextIO]):
+    """Writes to what stdout is at the moment of writing, so that a redirected stdout is followed."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stdout
+
+    @stream.setter
+    def stream(self, _value: TextIO) -> None:
+        raise AttributeError("the stream is always sys.stdout")
+
+
 def configure_logging(settings: Settings) -> None:
     """Route structlog and the standard library's logging to stdout in one form. Repeatable."""
     shared: list[Processor] = [
@@ -76,7 +91,7 @@ def configure_logging(settings: Settings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _StdoutHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.PositionalArgumentsFormatter()],
@@ -84,7 +99,7 @@ def configure_logging(settings: Settings) -> None:
         )
     )
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = [*(other for other in root.handlers if not isinstance(other, _StdoutHandler)), handler]
     root.setLevel(settings.log_level.upper())
     for noisy in ("pymongo", "httpx2", "httpcore2", "botocore", "urllib3", "asyncio"):
         logging.getLogger(noisy).setLevel(max(root.level, logging.WARNING))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import EmailStr, Field, StringConstraints
 
-from api.dependencies import AuthDep, ClientAddress, ResourcesDep, SettingsDep
+from api.dependencies import AuthDep, ClientAddress, OpenResourcesDep, SettingsDep
 from api.idempotency import IdempotencyDep
 from api.openapi import CREATING, WITH_BODY, problems
 from api.security import same_site_only
@@ -180,7 +180,7 @@ async def refresh(request: Request, auth: AuthDep, settings: SettingsDep, respon
     dependencies=[_SAME_SITE],
     responses=problems("cross-site-request", "outcome-unknown"),
 )
-async def logout(request: Request, resources: ResourcesDep, response: Response) -> None:
+async def logout(request: Request, resources: OpenResourcesDep, response: Response) -> None:
     """End the session of the cookie, and of the access token if one is sent: both die on the server, at once."""
     settings = resources.settings
     token = request.cookies.get(cookie_name(settings))

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 from urllib.parse import urlsplit
 
-import httpx2
 from fastapi import APIRouter, Response
 from pydantic import Field
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
@@ -87,8 +86,9 @@ def _checks(resources: Resources) -> dict[str, Check]:
         await resources.redis.ping()
 
     async def storage() -> None:
-        async with httpx2.AsyncClient(timeout=settings.dependency_timeout_seconds) as client:
-            await client.head(settings.s3_endpoint_url)  # any answer, a refusal too, shows that it is there
+        await resources.http.head(
+            settings.s3_endpoint_url
+        )  # any answer, a refusal too, shows that it is there
 
     async def mail() -> None:
         address = urlsplit(settings.smtp_url.get_secret_value())

@@ -1,0 +1,54 @@
+"""Who may call what, and whose things they reach: every route of the API has a row here.
+
+A new route without a row fails `test_access.py`, which also calls each route as everyone who may not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.users.models import Role
+
+
+class Owner(StrEnum):
+    """Whose the thing is that the route reaches."""
+
+    NOBODY = "nobody"  # public, or the platform's own
+    SELF = "self"  # the caller's, found by the token: another's cannot be named
+    JOB_CLIENT = "the job's client"
+    JOB_WORKER = "the job's worker, or the one it is offered to"
+    JOB_PARTY = "the job's client or worker"
+    ANY = "anyone's"  # admins
+
+
+@dataclass(frozen=True)
+class Access:
+    """`roles` is None for a route that needs no token."""
+
+    roles: frozenset[Role] | None
+    owner: Owner
+
+
+PUBLIC = Access(None, Owner.NOBODY)
+COOKIE = Access(None, Owner.SELF)  # the refresh cookie says who
+EVERYONE_SELF = Access(frozenset(Role), Owner.SELF)
+
+
+def only(*roles: Role, owner: Owner) -> Access:
+    """A route for these roles."""
+    return Access(frozenset(roles), owner)
+
+
+ACCESS: dict[tuple[str, str], Access] = {
+    ("GET", "/health/live"): PUBLIC,
+    ("GET", "/health/ready"): PUBLIC,
+    ("POST", "/auth/register"): PUBLIC,
+    ("POST", "/auth/verify-email"): PUBLIC,
+    ("POST", "/auth/login"): PUBLIC,
+    ("POST", "/auth/refresh"): COOKIE,
+    ("POST", "/auth/logout"): COOKIE,
+    ("GET", "/users/me"): EVERYONE_SELF,
+    ("PATCH", "/users/me"): EVERYONE_SELF,
+    ("GET", "/skills"): PUBLIC,
+}

@@ -1,0 +1,139 @@
+"""The API in this process (ASGI transport), and as a process of its own behind a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+from fastapi import FastAPI
+from pymongo.asynchronous.database import AsyncDatabase
+
+from api.main import create_app
+from app.settings import Settings
+from devstack.stack import Stack
+from tests.api.people import People
+
+Database = AsyncDatabase[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def api_settings(settings: Settings, stack: Stack, database: Database) -> Settings:
+    """Settings of an API over this module's database; limits high, since every test shares one address."""
+    stack.require("mongodb", "redis")
+    return stack.settings(
+        password_bcrypt_rounds=4,
+        mongodb_database=database.name,
+        login_attempts_per_minute=1000,
+        register_attempts_per_minute=1000,
+        cors_origins=["https://client.nimmit.example"],
+    )
+
+
+@pytest_asyncio.fixture(scope="module")
+async def app(api_settings: Settings) -> AsyncIterator[FastAPI]:
+    """The application with its lifespan run."""
+    application = create_app(api_settings)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest_asyncio.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    """A caller with a cookie jar of its own. An error that escapes the application fails the test."""
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+        yield http
+
+
+@pytest.fixture
+def people(client: httpx2.AsyncClient, database: Database, api_settings: Settings) -> People:
+    """Makes accounts and logs them in."""
+    return People(client, database, api_settings)
+
+
+@dataclass
+class LiveApi:
+    """`python -m api`, serving."""
+
+    base_url: str
+    process: asyncio.subprocess.Process
+
+    async def stop(self) -> tuple[int, str]:
+        """Ask it to stop; answers its exit status and all that it logged."""
+        if self.process.returncode is None:
+            self.process.terminate()
+        output, _ = await asyncio.wait_for(self.process.communicate(), 20)
+        return self.process.returncode or 0, output.decode()
+
+
+StartApi = Callable[..., Awaitable[LiveApi]]
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The settings as NIMMIT_* variables."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NIMMIT_")}
+    for name, value in settings.model_dump().items():
+        plain = getattr(value, "get_secret_value", lambda value=value: value)()
+        if plain is not None:
+            environment[f"NIMMIT_{name.upper()}"] = (
+                str(plain).replace("'", '"') if isinstance(plain, list) else str(plain)
+            )
+    return environment
+
+
+@pytest_asyncio.fixture
+async def start_api(api_settings: Settings) -> AsyncIterator[StartApi]:
+    """Starts the API as a process, with settings changed as told; every one is stopped after the test."""
+    running: list[LiveApi] = []
+
+    async def start(**changes: Any) -> LiveApi:
+        port = free_port()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "api",
+            "--port",
+            str(port),
+            env=as_environment(api_settings.model_copy(update=changes)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        live = LiveApi(f"http://127.0.0.1:{port}", process)
+        running.append(live)
+        await _wait_until_alive(live)
+        return live
+
+    yield start
+    for live in running:
+        await live.stop()
+
+
+async def _wait_until_alive(live: LiveApi) -> None:
+    async with httpx2.AsyncClient(base_url=live.base_url) as http:
+        for _ in range(300):
+            if live.process.returncode is not None:
+                _, output = await live.stop()
+                pytest.fail(f"the API ended at its start:\n{output}")
+            try:
+                await http.get("/health/live")
+            except httpx2.TransportError:
+                await asyncio.sleep(0.1)
+            else:
+                return
+    pytest.fail("the API did not answer within 30 s")
