@@ -41,7 +41,9 @@ async def _jobs_together(database: Database, client_id: str, worker_ids: list[st
 def _candidate(worker: dict[str, Any], jobs_with_client: int, at: datetime) -> Candidate:
     profile = worker.get("workerProfile") or {}
     rating, offers = profile.get("rating") or {}, profile.get("offers") or {}
-    hours, timezone = profile.get("workingHours") or {}, profile.get("timezone") or "Asia/Phnom_Penh"
+    # A profile spells its weekdays out; shifts know them by three letters.
+    hours = {day[:3]: ranges for day, ranges in (profile.get("workingHours") or {}).items()}
+    timezone = profile.get("timezone") or "Asia/Phnom_Penh"
     on_shift = is_on_shift(hours, timezone, at)
     return Candidate(
         worker_id=worker["_id"],
