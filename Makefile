@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-long chaos check bench clean-data environment services
+.PHONY: help demo dev test test-long chaos check bench clean-data environment services test-services
 
 PYTHON := .venv/bin/python
 # The first Python that runs, of any version: the bootstrap looks for a fitting one, or says how to get it.
@@ -18,13 +18,13 @@ demo: services ## One job from post to payout, live in the terminal (ARGS="--kee
 dev: services ## Start everything with its URLs, until Ctrl-C; data survives
 	@$(PYTHON) -m devstack dev
 
-test: services ## All tests but the long ones (ARGS="tests/journal -x")
+test: test-services ## All tests but the long ones (ARGS="tests/journal -x")
 	@$(PYTHON) -m pytest $(ARGS)
 
-test-long: services ## The tests that take minutes
+test-long: test-services ## The tests that take minutes
 	@$(PYTHON) -m pytest -m long --timeout 1800 $(ARGS)
 
-chaos: services ## Kill processes for minutes and check that nothing happens twice
+chaos: test-services ## Kill processes for minutes and check that nothing happens twice
 	@$(PYTHON) -m pytest -m chaos --timeout 1800 $(ARGS)
 
 check: environment ## Lint, types, import contracts, compose schema, generated files
@@ -45,3 +45,6 @@ environment:
 
 services: environment
 	@$(PYTHON) -m devstack provision
+
+test-services: environment
+	@$(PYTHON) -m devstack provision --tests

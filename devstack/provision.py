@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from devstack.cache import built
@@ -67,10 +66,10 @@ def time_skipping_server() -> str:
     return str(locate("temporal-test-server"))
 
 
-def provision(names: Sequence[str] = ()) -> dict[str, Path]:
-    """Have the programs ready, all by default but those whose service the environment gives.
+def provision(*, tests: bool = False) -> dict[str, Path]:
+    """Have every program ready but those whose service the environment gives; `tests` adds what only tests need.
 
     Raises as `locate` does.
     """
-    wanted = names or [name for name in ON_PATH if not os.environ.get(GIVEN_BY.get(name, ""))]
-    return {name: locate(name) for name in wanted}
+    wanted = [name for name in ON_PATH if not os.environ.get(GIVEN_BY.get(name, ""))]
+    return {name: locate(name) for name in wanted if tests or name != "temporal-test-server"}

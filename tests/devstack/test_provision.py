@@ -79,8 +79,9 @@ def test_an_address_in_the_environment_makes_a_program_needless(
 ) -> None:
     for name in ("TEMPORAL_ADDRESS", "MONGODB_URI", "S3_ENDPOINT_URL", "REDIS_URL"):
         monkeypatch.setenv(f"NIMMIT_{name}", "somewhere")
+    assert provision.provision() == {}
     with pytest.raises(MissingToolError, match="time-skipping"):
-        provision.provision()  # all that is left
+        provision.provision(tests=True)
 
 
 def test_a_failed_build_leaves_nothing_and_shows_its_last_words(bare: Path, tmp_path: Path) -> None:
