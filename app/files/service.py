@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 from pymongo.asynchronous.database import AsyncDatabase
@@ -155,9 +154,8 @@ class FileService:
                 if fault is None:
                     await self._keep(caller, job_id, file, head, given.note)
                 else:
-                    await self._files.settle(
-                        job_id, file.file_id, {"status": FileStatus.REJECTED.value, "fault": fault}
-                    )
+                    refused = {"status": FileStatus.REJECTED, "fault": fault}
+                    await self._files.settle(job_id, file.model_copy(update=refused))
                     log.info("file.rejected", job_id=job_id, file_id=file.file_id, fault=fault)
             except (ObjectNotFoundError, ObjectChangedError):
                 # Gone: never uploaded, or a confirmation that ran beside this one has finished.
@@ -200,9 +198,7 @@ class FileService:
 
     def _check_given(self, file: JobFile, given: Confirmation) -> None:
         """The url is compared, never opened: whoever sends it could name any host."""
-        parts = urlsplit(given.url)
-        plain = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
-        if plain != self._storage.object_url(file.bucket, file.upload_key):
+        if given.url.partition("?")[0] != self._storage.object_url(file.bucket, file.upload_key):
             raise rejected("url-mismatch")
         if given.mime_type is not None and file_type(given.mime_type) != TYPES.get(file.mime_type):
             raise rejected("metadata-mismatch")
@@ -233,16 +229,16 @@ class FileService:
         number = None
         if file.purpose is FilePurpose.DELIVERABLE:
             number = (await self._files.visible(caller, job_id)).deliveries + 1
-        fields = {
-            "status": FileStatus.CONFIRMED.value,
+        kept = {
+            "status": FileStatus.CONFIRMED,
             "size": head.size,
             "etag": head.etag,
             "key": key,
             "note": note,
-            "deliveryNo": number,
-            "confirmedAt": utcnow(),
+            "delivery_no": number,
+            "confirmed_at": utcnow(),
         }
-        if await self._files.settle(job_id, file.file_id, fields):
+        if await self._files.settle(job_id, file.model_copy(update=kept)):
             return
         settled = await self._own(caller, job_id, file.file_id)
         if settled.key != key:  # other bytes, uploaded and confirmed meanwhile, came first

@@ -103,16 +103,18 @@ class FileStore:
         if not await self._push(caller, job_id, file):
             raise TooManyFilesError(MAX_FILES)
 
-    async def settle(self, job_id: str, file_id: str, fields: dict[str, Any]) -> bool:
-        """Set fields (by their stored names) of a file that is still pending. False when it no longer is."""
+    async def settle(self, job_id: str, file: JobFile) -> bool:
+        """Put this record in the place of the one with its id, if that is still pending. False if it is not.
+
+        The element is replaced whole: the embedded store asks an array filter anew for each path it sets, and
+        would set no other field once the status is no longer pending.
+        """
         result = await self._jobs.update_one(
-            {
-                "_id": ObjectId(job_id),
-                "files": {"$elemMatch": {"fileId": file_id, "status": FileStatus.PENDING.value}},
-            },
-            {"$set": {f"files.$.{name}": value for name, value in fields.items()}},
+            {"_id": ObjectId(job_id)},
+            {"$set": {"files.$[file]": _stored(file)}},
+            array_filters=[{"file.fileId": file.file_id, "file.status": FileStatus.PENDING.value}],
         )
-        return result.matched_count == 1
+        return result.modified_count == 1
 
     async def _push(self, caller: Caller, job_id: str, file: JobFile) -> bool:
         statuses = sorted(status.value for status in OPEN_STATUSES[file.purpose])
@@ -121,8 +123,9 @@ class FileStore:
             f"files.{MAX_FILES - 1}": {"$exists": False},
             "files.fileId": {"$ne": file.file_id},
         }
-        entry = file.model_dump(by_alias=True) | {"purpose": file.purpose.value, "status": file.status.value}
-        result = await self._jobs.update_one(_owned(caller, job_id) | room, {"$push": {"files": entry}})
+        result = await self._jobs.update_one(
+            _owned(caller, job_id) | room, {"$push": {"files": _stored(file)}}
+        )
         return result.matched_count == 1
 
 
@@ -135,6 +138,10 @@ async def confirmed_deliverables(database: AsyncDatabase[dict[str, Any]], job_id
         for file in files
         if file.purpose is FilePurpose.DELIVERABLE and file.status is FileStatus.CONFIRMED
     ]
+
+
+def _stored(file: JobFile) -> dict[str, Any]:
+    return file.model_dump(by_alias=True) | {"purpose": file.purpose.value, "status": file.status.value}
 
 
 def _may_see(caller: Caller, file: JobFile, *, brief_only: bool) -> bool:
