@@ -99,8 +99,10 @@ async def test_a_second_resolution_gets_the_first_one(database: Database) -> Non
     credits_, owner = await funded(database)
     held = hold_key(owner)
     await credits_.hold(owner, "j", 500, key=held)
+    # Another hold stays open, so that the balance alone would let a second resolution through.
+    await credits_.hold(owner, "k", 500, key=hold_key(f"{owner}-k"))
     first = await credits_.resolve(owner, held, post=300, release=200, key=complete_key(owner))
-    assert (first.posted, first.released, first.available, first.held) == (300, 200, 700, 0)
+    assert (first.posted, first.released, first.available, first.held) == (300, 200, 200, 500)
     for facade in (credits_, Credits(database)):
         repeat = await facade.resolve(owner, held, post=300, release=200, key=complete_key(owner))
         assert repeat == first.model_copy(update={"replayed": True})
@@ -110,7 +112,8 @@ async def test_a_second_resolution_gets_the_first_one(database: Database) -> Non
         assert wrong.already_resolved
     with pytest.raises(IdempotencyKeyReused):
         await credits_.resolve(owner, held, post=200, release=300, key=complete_key(owner))
-    assert (await credits_.balance(owner)).available == 700
+    balance = await credits_.balance(owner)
+    assert (balance.available, balance.held) == (200, 500)
 
 
 async def test_held_again_is_a_hold_of_its_own(database: Database) -> None:
