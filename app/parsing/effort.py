@@ -13,6 +13,7 @@ from app.parsing.text import Token
 from app.parsing.words import words
 
 _MAX_COUNT = 1_000_000
+_MAX_LARGE_UNITS = 60
 _SPELLED = {
     "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
     "nine": 9, "ten": 10, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "fifty": 50, "hundred": 100,
@@ -181,7 +182,10 @@ def _counted_hours(tokens: Sequence[Token], leading: Sequence[str]) -> float | N
         count = _near_count(tokens, place) if rates else None
         if rates and count is not None:
             rate = next((rates[slug] for slug in leading[:4] if slug in rates), rates[""])
-            found.append(count * rate)
+            if (
+                rate < 1 or count <= _MAX_LARGE_UNITS
+            ):  # five hundred flyers are a print run, not five hundred designs
+                found.append(count * rate)
     return max(found, default=None)
 
 

@@ -54,7 +54,7 @@ VERB_NAMES = frozenset(
     {"excel", "react", "sketch", "graph", "chart", "research", "survey", "forecast", "report"}
 )
 VERB_BEFORE = words("to will you who can must should we they i could would ll that not please")
-TECH_BEFORE = words("in using use with via language lang programming on")
+TECH_BEFORE = words("in using use with via language lang programming")
 TECH_AFTER = words(
     "programming language developer development script scripting code coding studio package programmer engineer"
     " software app application skill experience expert template document doc file format plugin shiny"
@@ -79,18 +79,8 @@ NOT_NEGATING_AFTER = words(
     "only just sure later rush problem matter limited necessarily longer doubt less more than"
 )
 NEED_WORDS = words("needed need required require necessary wanted mandatory essential important")
-OPTIONAL_PHRASES = (
-    ("nice", "to", "have"),
-    ("a", "plus"),
-    ("big", "plus"),
-    ("bonus",),
-    ("optional",),
-    ("preferred",),
-    ("preferably",),
-    ("ideally",),
-    ("advantage",),
-    ("advantageous",),
-)
+OPTIONAL_WORDS = words("bonus optional optionally preferred preferably ideally advantage advantageous")
+REQUIRED_BOOST = 1.25  # asked for, not mentioned in passing
 REQUIRED_WORDS = words(
     "skill required requirement must proficient proficiency expertise expert experienced experience knowledge"
     " qualification familiar fluent need looking hire hiring seeking"
@@ -136,7 +126,7 @@ ACTS: tuple[Act, ...] = tuple(
          "data dataset metric number trend result figure", "data-visualization"),
         (("build", "create", "design", "develop", "make"), "dashboard", "dashboards"),
         (("clean", "cleanse", "tidy", "dedupe", "deduplicate", "organize", "validate"),
-         "data dataset spreadsheet database record row", "data-cleaning"),
+         "data dataset spreadsheet sheet database record row", "data-cleaning"),
         (("enter", "type", "input", "key", "copy", "encode", "=entry"),
          "data record row spreadsheet entry contact card", "data-entry"),
         (("scrape", "crawl", "harvest"), "website site web data page listing email lead directory", "web-scraping"),
@@ -162,7 +152,7 @@ ACTS: tuple[Act, ...] = tuple(
         (_WRITE, "content page text", "content-writing"),
         (_WRITE, "copy headline ad slogan", "copywriting"),
         (_WRITE, "email newsletter", "email-copywriting"),
-        (_WRITE, "manual guide documentation", "technical-writing"),
+        (_WRITE, "manual guide documentation handbook policy procedure", "technical-writing"),
         (("proofread", "correct"),
          "document text article book essay grammar manuscript page thesis", "proofreading"),
         (("manage", "run", "schedule", "grow"),
@@ -171,6 +161,9 @@ ACTS: tuple[Act, ...] = tuple(
         (("find", "research", "collect", "gather", "compile"), "lead prospect", "lead-generation"),
         (("find", "research", "compile", "gather", "collect", "build"), "contact phone company list", "list-building"),
         (("research", "investigate"), "market competitor industry trend", "market-research"),
+        (("=instagram", "=tiktok", "=facebook", "=linkedin"), "post content caption story page account",
+         "social-media-management"),
+        (("=name",), "phone email website", "list-building"),
         (("answer", "reply", "respond"), "customer ticket inquiry enquiry chat complaint", "customer-service"),
         (("reconcile", "categorize"), "bank account transaction statement expense ledger", "bookkeeping"),
         (("upload", "list", "add"), "product sku listing item", "product-listing"),

@@ -13,6 +13,7 @@ from app.parsing.text import Token
 from app.skills.taxonomy import BY_SLUG
 
 _NEGATION_REACH = 4
+_NEGATION_LIST = 24  # the longest list that one negation governs
 _CUE_REACH = 6
 _ACT_REACH = 6
 _CONJUNCTIONS = frozenset({"and", "or"})
@@ -138,7 +139,8 @@ def _is_part_of_pair(tokens: Sequence[Token], place: int) -> bool:
 def _in_company(tokens: Sequence[Token], place: int, technical: set[int]) -> bool:
     """Beside programming words, or in a list with a technical skill."""
     before, after = _previous(tokens, place), _next(tokens, place)
-    if before in lexicon.TECH_BEFORE - {"on"} or after in lexicon.TECH_AFTER:
+    named = not tokens[place].raw.islower()
+    if (named and before in lexicon.TECH_BEFORE) or after in lexicon.TECH_AFTER:
         return True
     return _listed_before(tokens, place, technical) or _listed_after(tokens, place, technical)
 
@@ -170,16 +172,21 @@ def _weighed(tokens: Sequence[Token], span: Mention) -> Mention:
     first = max(0, span.start - _CUE_REACH)
     last = min(len(tokens), span.end + _CUE_REACH)
     words = [token.folded for token in tokens[first:last] if token.clause == clause]
-    if any(_holds(words, phrase) for phrase in lexicon.OPTIONAL_PHRASES):
+    if _is_optional(words):
         return replace(span, strength=span.strength * 0.6)
     if lexicon.REQUIRED_WORDS.intersection(words):
-        return replace(span, strength=min(1.0, span.strength * 1.25))
+        return replace(span, strength=span.strength * lexicon.REQUIRED_BOOST)
     return span
 
 
-def _holds(words: Sequence[str], phrase: tuple[str, ...]) -> bool:
-    size = len(phrase)
-    return any(tuple(words[place : place + size]) == phrase for place in range(len(words) - size + 1))
+def _is_optional(words: Sequence[str]) -> bool:
+    if not lexicon.OPTIONAL_WORDS.isdisjoint(words):
+        return True
+    return any(
+        (word == "plus" and place > 0 and words[place - 1] in {"a", "big", "huge"})
+        or (word == "have" and list(words[max(0, place - 2) : place]) == ["nice", "to"])
+        for place, word in enumerate(words)
+    )
 
 
 def _negated_places(tokens: Sequence[Token], mentions: Sequence[Mention]) -> set[int]:
@@ -216,7 +223,8 @@ def _reach_forward(tokens: Sequence[Token], place: int, mentioned: set[int]) -> 
     reached: list[int] = []
     left = _NEGATION_REACH
     cursor = place + 1
-    while cursor < len(tokens) and left > 0 and tokens[cursor].clause == tokens[place].clause:
+    end = min(len(tokens), place + _NEGATION_LIST)
+    while cursor < end and left > 0 and tokens[cursor].clause == tokens[place].clause:
         token = tokens[cursor]
         listed = bool(reached) and any(spot in mentioned for spot in reached[-2:])
         if token.folded in {"but", "just", "only", "instead", "because"} or (

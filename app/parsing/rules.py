@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from app.parsing import effort
 from app.parsing.lexicon import IMPLIED
 from app.parsing.mentions import find_mentions
 from app.parsing.models import MAX_SKILLS, MAX_SUMMARY, Brief, ParsedBrief
-from app.parsing.text import tokenize
+from app.parsing.text import Token, tokenize
 from app.skills.taxonomy import BY_SLUG
 
 RULES_VERSION = "rules-1"
@@ -17,20 +17,18 @@ FALLBACK_CATEGORY = "admin-support"
 
 _TITLE_WEIGHT = 2.5
 _REPEAT_WEIGHT = 0.3  # for the second and third mention; more add nothing, so that stuffing does not pay
-_IMPLIED_CAP = 1.6
 _CUT = 0.55
-_CUT_OF_BEST = 0.12
+_SHORT = 120  # words
+_CUT_OF_BEST = 0.25  # beside a skill that fills title and text, a word in passing is noise
 
 # The skill that every worker of a trade holds: implied once a brief is clearly of that trade.
 _CORE = {
     "data": "data-analysis",
-    "design": "graphic-design",
     "web": "web-development",
     "admin-support": "virtual-assistance",
     "customer-support": "customer-service",
     "marketing": "digital-marketing",
     "ecommerce": "ecommerce",
-    "translation": "translation",
     "finance": "accounting",
 }
 
@@ -39,13 +37,14 @@ def parse_with_rules(brief: Brief) -> ParsedBrief:
     """Read a brief of any length and content. Never raises on text."""
     title = tokenize(brief.title)
     body = tokenize(brief.description)
-    named = _scores(brief)
+    named = _scores(title, body)
     scores = _with_implied(named)
     category = _category(named)
     core = _CORE.get(category)
     if core is not None and core not in scores and named:
         scores[core] = 0.6
-    skills = _ranked(scores)
+    words = len(title) + len(body)
+    skills = _ranked(scores, words=words)
     work = effort.estimate([*title, *body], leading=skills, category=category)
     return ParsedBrief(
         required_skills=skills,
@@ -54,20 +53,20 @@ def parse_with_rules(brief: Brief) -> ParsedBrief:
         hours_low=work.low,
         hours_likely=work.likely,
         hours_high=work.high,
-        confidence=_confidence(named, words=len(title) + len(body), counted=work.counted),
+        confidence=_confidence(named, words=words, counted=work.counted),
         summary=_summary(brief.title),
         parser="rules",
         rules_version=RULES_VERSION,
     )
 
 
-def _scores(brief: Brief) -> dict[str, float]:
+def _scores(title: Sequence[Token], body: Sequence[Token]) -> dict[str, float]:
     """Evidence for each skill that is named or acted out, negated mentions left out."""
     scores: dict[str, float] = {}
-    for text, weight in ((brief.title, _TITLE_WEIGHT), (brief.description, 1.0)):
+    for tokens, weight in ((title, _TITLE_WEIGHT), (body, 1.0)):
         best: dict[str, float] = {}
         times: Counter[str] = Counter()
-        for mention in find_mentions(tokenize(text)):
+        for mention in find_mentions(tokens):
             if not mention.negated:
                 best[mention.slug] = max(best.get(mention.slug, 0.0), mention.strength)
                 times[mention.slug] += 1
@@ -82,15 +81,16 @@ def _with_implied(named: Mapping[str, float]) -> dict[str, float]:
     scores = dict(named)
     for slug, score in named.items():
         for implied, share in IMPLIED.get(slug, ()):
-            carried = min(score, _IMPLIED_CAP) * share
-            scores[implied] = max(scores.get(implied, 0.0), carried)
+            scores[implied] = max(scores.get(implied, 0.0), score * share)
     return scores
 
 
-def _ranked(scores: Mapping[str, float]) -> list[str]:
+def _ranked(scores: Mapping[str, float], *, words: int) -> list[str]:
+    """The skills worth asking for, best first. In a short brief whatever is named plainly is meant."""
     if not scores:
         return []
-    cut = max(_CUT, max(scores.values()) * _CUT_OF_BEST)
+    relative = max(scores.values()) * _CUT_OF_BEST
+    cut = max(_CUT, min(relative, 1.0) if words <= _SHORT else relative)
     ordered = sorted(scores, key=lambda slug: (-scores[slug], slug))
     kept = [slug for slug in ordered if scores[slug] >= cut]
     return (kept or ordered[:2])[:MAX_SKILLS]

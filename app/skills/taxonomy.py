@@ -105,7 +105,7 @@ social-media-copy | Social media captions | caption writing, caption, social med
     "translation": """
 translation | Translation | translator, translate, translating, document translation, website translation, native translator
 localization | Localization | software localization, app localization, website localization, localizing
-interpretation | Interpreting | interpreter, live interpretation, simultaneous interpretation
+interpreting | Interpreting | interpreter, live interpretation, simultaneous interpretation
 subtitling | Subtitling & captions | subtitle, closed caption, captioning, srt
 transcription | Transcription | transcribe, transcript, transcriber, audio transcription, transcriptionist, transcribing
 english | English | english language, native english, english speaker, fluent english
@@ -236,7 +236,7 @@ google-analytics | Google Analytics | ga4, google analytics 4, ga 4, web analyti
 google-tag-manager | Google Tag Manager | gtm, tag manager, conversion tracking, event tracking, tag setup
 product-analytics | Product analytics | mixpanel, amplitude, user analytics, heap analytics, posthog, cohort analysis, funnel analysis, user behavior analysis
 marketing-analytics | Marketing analytics | campaign analytics, campaign reporting, attribution model, marketing attribution, marketing data, campaign performance, growth analytics, marketing report
-sales-analytics | Sales analytics | sales analysis, sales data, sales report, sales dashboard, sales performance, sales forecast
+sales-analytics | Sales analytics | sales analysis, sales data, sales report, sales performance, sales forecast
 data-modeling | Data modeling | data model, data modelling, star schema, dimensional modeling, entity relationship, schema design
 data-engineering | Data engineering | data engineer, etl, data pipeline, elt, etl pipeline, airflow, dbt, databricks, apache spark, pyspark, data integration, kafka
 data-warehousing | Data warehousing | data warehouse, snowflake, bigquery, big query, redshift, google bigquery, data lake, ssas, ssis, olap
@@ -318,7 +318,7 @@ autocad | AutoCAD | auto cad, cad, cad drawing, cad drafting, dwg, drafting, tec
 sketchup | SketchUp | sketch up
 solidworks | SolidWorks | solid works, fusion 360, inventor cad, mechanical design, product engineering
 revit | Revit & BIM | revit, bim, bim modeling
-floor-plans | Floor plans | floor plan, site plan, 2d plan, house plan, blueprint
+floor-plans | Floor plans | floor plan, site plan, 2d plan, house plan
 architecture | Architecture | architect, architectural design, architectural drawing, building design, landscape design
 interior-design | Interior design | interior designer, room design, home staging, mood board, moodboard
 """,
@@ -327,7 +327,7 @@ virtual-assistance | Virtual assistance | virtual assistant, va, personal assist
 administrative-support | Administrative support | admin support, admin, admin task, administrative task, office administration, clerical, back office, administration, admin assistant, administrative
 data-entry | Data entry | data entry operator, data encoding, typing, typist, copy paste, copy and paste, data input, enter data, data entry specialist, retype
 web-research | Web research | internet research, online research, desk research, company research, fact checking, research assistant, research, contact research
-email-management | Email management | inbox management, inbox zero, email inbox, manage inbox, email handling
+email-management | Email management | inbox, inbox management, inbox zero, email inbox, manage inbox, email handling
 calendar-management | Calendar & scheduling | calendar management, scheduling, appointment scheduling, calendar, calendly, schedule meeting, appointment booking, meeting scheduling
 travel-planning | Travel planning | travel booking, itinerary, flight booking, travel arrangement, trip planning, hotel booking
 file-management | File & document management | file organization, document management, google drive organization, filing, document organization, sharepoint, organize files
@@ -356,7 +356,7 @@ content-moderation | Content moderation | moderator, forum moderation, discord m
 lead-generation | Lead generation | lead gen, generate lead, b2b lead, lead research, prospecting, sales lead, qualified lead, linkedin lead generation
 cold-calling | Cold calling | cold call, cold caller, telemarketing, outbound call, telesales, outbound calling
 cold-email | Cold email outreach | cold email, email outreach, outreach campaign, outreach, instantly.ai, lemlist, apollo.io
-appointment-setting | Appointment setting | appointment setter, book appointment, book meeting, set appointment
+appointment-setting | Appointment setting | appointment setter, book appointment, set appointment
 linkedin-outreach | LinkedIn outreach | sales navigator, linkedin sales navigator, linkedin prospecting, linkedin lead
 sales | Sales | sales representative, sales rep, sales closer, b2b sales, salesperson, inside sales, sales development, business development, sdr
 crm | CRM administration | crm, crm management, pipedrive, zoho crm, crm software, crm setup, zoho, customer relationship management
