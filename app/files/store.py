@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 
 from app.documents import utcnow
@@ -110,7 +109,7 @@ class FileStore:
         would set no other field once the status is no longer pending.
         """
         result = await self._jobs.update_one(
-            {"_id": ObjectId(job_id)},
+            {"_id": job_id},
             {"$set": {"files.$[file]": _stored(file)}},
             array_filters=[{"file.fileId": file.file_id, "file.status": FileStatus.PENDING.value}],
         )
@@ -131,7 +130,7 @@ class FileStore:
 
 async def confirmed_deliverables(database: AsyncDatabase[dict[str, Any]], job_id: str) -> list[str]:
     """The ids of the job's confirmed deliverables, oldest first."""
-    document = await database["jobs"].find_one({"_id": ObjectId(job_id)}, {"files": 1})
+    document = await database["jobs"].find_one({"_id": job_id}, {"files": 1})
     files = [JobFile.model_validate(entry) for entry in (document or {}).get("files", [])]
     return [
         file.file_id
@@ -177,4 +176,4 @@ def _owned(caller: Caller, job_id: str) -> dict[str, Any]:
 def _job(job_id: str) -> dict[str, Any]:
     if not is_id(job_id):
         raise FileNotFoundInJobError(_NOT_FOUND)
-    return {"_id": ObjectId(job_id)}
+    return {"_id": job_id}

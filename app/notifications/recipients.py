@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 
 
@@ -45,7 +44,7 @@ async def find_admin_ids(database: AsyncDatabase[dict[str, Any]]) -> list[str]:
 
 async def find_job_title(database: AsyncDatabase[dict[str, Any]], job_id: str | None) -> str:
     """The job's title, or plain words when it is gone."""
-    if job_id is None or not ObjectId.is_valid(job_id):
+    if job_id is None:
         return "your job"
-    document = await database["jobs"].find_one({"_id": ObjectId(job_id)}, {"title": 1})
+    document = await database["jobs"].find_one({"_id": job_id}, {"title": 1})
     return str((document or {}).get("title") or "your job")

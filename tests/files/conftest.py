@@ -11,7 +11,6 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
-from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 
 from app.documents import utcnow
@@ -76,18 +75,18 @@ class Uploads:
         return await self.service.confirm(caller, self.job_id, given)
 
     async def record(self, upload: Upload) -> dict[str, Any]:
-        job = await self.database["jobs"].find_one({"_id": ObjectId(self.job_id)})
+        job = await self.database["jobs"].find_one({"_id": self.job_id})
         assert job is not None
         [record] = [file for file in job["files"] if file["fileId"] == upload.file_id]
         return dict(record)
 
     async def set_job(self, **fields: Any) -> None:
-        await self.database["jobs"].update_one({"_id": ObjectId(self.job_id)}, {"$set": fields})
+        await self.database["jobs"].update_one({"_id": self.job_id}, {"$set": fields})
 
 
 def a_job(client_id: str, worker_id: str | None, offered_id: str | None, status: str) -> dict[str, Any]:
     return {
-        "_id": ObjectId(),
+        "_id": new_id(),
         "seq": 1,
         "title": "Logo",
         "clientId": client_id,
@@ -131,6 +130,6 @@ async def uploads(database: Database, storage: Storage, settings: Settings) -> A
             storage=storage,
             database=database,
             http=http,
-            job_id=str(job["_id"]),
+            job_id=job["_id"],
             **callers,
         )

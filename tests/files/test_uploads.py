@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from bson import ObjectId
 
 from app.documents import utcnow
 from app.errors import DependencyUnavailableError
@@ -201,7 +200,7 @@ async def test_who_may_not(uploads: Uploads) -> None:
     await uploads.set_job(offeredWorkerId=None)  # the offer is over
     with pytest.raises(FileNotFoundInJobError):
         await uploads.service.visible(uploads.offered, uploads.job_id)
-    for job_id in (str(ObjectId()), "nonsense", "{'$ne': 1}"):
+    for job_id in (new_id(), "nonsense", "{'$ne': 1}"):
         with pytest.raises(FileNotFoundInJobError):
             await uploads.service.visible(uploads.client, job_id)
 
@@ -247,7 +246,7 @@ async def test_a_job_never_holds_more_files_than_it_may(uploads: Uploads) -> Non
         *(uploads.request(uploads.client, "a.png", "image/png") for _ in range(20)), return_exceptions=True
     )
     assert sum(isinstance(answer, TooManyFilesError) for answer in answers) == 15
-    job = await uploads.database["jobs"].find_one({"_id": ObjectId(uploads.job_id)})
+    job = await uploads.database["jobs"].find_one({"_id": uploads.job_id})
     assert job is not None
     assert len(job["files"]) == MAX_FILES
     long_ago = utcnow() - timedelta(hours=2)
@@ -271,11 +270,11 @@ async def test_asking_again_with_the_same_id_reserves_one_file(uploads: Uploads)
 async def test_other_fields_of_the_job_are_left_alone(uploads: Uploads) -> None:
     async def process() -> None:
         for _ in range(20):
-            await uploads.database["jobs"].update_one({"_id": ObjectId(uploads.job_id)}, {"$inc": {"seq": 1}})
+            await uploads.database["jobs"].update_one({"_id": uploads.job_id}, {"$inc": {"seq": 1}})
 
     requests = (uploads.request(uploads.client, "a.png", "image/png") for _ in range(20))
     await asyncio.gather(process(), *requests)
-    job = await uploads.database["jobs"].find_one({"_id": ObjectId(uploads.job_id)})
+    job = await uploads.database["jobs"].find_one({"_id": uploads.job_id})
     assert job is not None
     assert (job["seq"], len(job["files"])) == (21, 20)
 

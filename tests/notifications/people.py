@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from bson import ObjectId
 from pymongo.asynchronous.database import AsyncDatabase
 
 from app.gateways.mail import Mail, MailGateway
@@ -26,9 +25,9 @@ async def add_user(database: Database, role: str, *, disabled: bool = False) -> 
 
 
 async def add_job(database: Database, title: str = "Logo") -> str:
-    job_id = ObjectId()
+    job_id = new_id()
     await database["jobs"].insert_one({"_id": job_id, "seq": 1, "title": title})
-    return str(job_id)
+    return job_id
 
 
 def offer(user_id: str | None, job_id: str, key: str, **context: Any) -> OutboxEntry:
