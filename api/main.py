@@ -17,7 +17,19 @@ from api.middleware import (
     ErrorBoundaryMiddleware,
     SecurityHeadersMiddleware,
 )
-from api.routers import admin_jobs, auth, health, job_acts, jobs, offers, reviews, skills, users
+from api.routers import (
+    admin_jobs,
+    auth,
+    files,
+    health,
+    job_acts,
+    jobs,
+    notifications,
+    offers,
+    reviews,
+    skills,
+    users,
+)
 from api.state import open_resources
 from app.logging import configure_logging
 from app.settings import Settings, get_settings
@@ -30,6 +42,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     job_acts.router,
     offers.router,
+    files.router,
+    notifications.router,
     reviews.router,
     admin_jobs.router,
 )

@@ -44,6 +44,10 @@ STATUS_BY_CODE: dict[str, int] = {
     "revision-limit-reached": 409,
     "review-already-given": 409,
     "rating-window-closed": 409,
+    # files
+    "file-rejected": 422,
+    "file-not-uploaded": 409,
+    "too-many-files": 409,
     # money
     "insufficient-credits": 402,
     "subscription-not-found": 404,

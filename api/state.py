@@ -23,6 +23,7 @@ from app.auth.service import AuthService
 from app.auth.sessions import SessionStore
 from app.cache import Cache
 from app.errors import DependencyUnavailableError
+from app.gateways.storage import Storage
 from app.money.credits import Credits
 from app.ratelimit import RateLimiter
 from app.settings import Settings
@@ -51,6 +52,7 @@ class Resources:
     sessions: SessionStore
     auth: AuthService
     limiter: RateLimiter
+    storage: Storage
     credits: Credits  # one, so that it remembers the heads of books
     database_open: asyncio.Event = field(default_factory=asyncio.Event)
     database_tried: asyncio.Event = field(default_factory=asyncio.Event)
@@ -81,9 +83,14 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         temporal = await connect_temporal(
             settings, lazy=True, identity="nimmit-api", retry_seconds=settings.dependency_timeout_seconds
         )
+        # off the loop: botocore reads its descriptions of the service from disk
+        storage = await asyncio.to_thread(Storage, settings)
+        stack.push_async_callback(asyncio.to_thread, storage.close)
         # off the loop: the hash for unknown accounts costs as much as a real one
         passwords = await asyncio.to_thread(Passwords, settings.password_bcrypt_rounds)
-        resources = _assemble(settings, mongo, redis, temporal=temporal, http=http, passwords=passwords)
+        resources = _assemble(
+            settings, mongo, redis, temporal=temporal, http=http, passwords=passwords, storage=storage
+        )
         opener = asyncio.create_task(_keep_opening(resources))
         stack.push_async_callback(_end, opener)
         await _first_attempt(opener, resources)
@@ -98,6 +105,7 @@ def _assemble(
     temporal: Client,
     http: httpx2.AsyncClient,
     passwords: Passwords,
+    storage: Storage,
 ) -> Resources:
     database = mongo[settings.mongodb_database]
     cache = Cache(redis)
@@ -115,6 +123,7 @@ def _assemble(
         sessions=sessions,
         auth=AuthService(database, settings, users, sessions, passwords, limiter),
         limiter=limiter,
+        storage=storage,
         credits=Credits(database),
     )
 

@@ -40,6 +40,11 @@ def only(*roles: Role, owner: Owner) -> Access:
     return Access(frozenset(roles), owner)
 
 
+CLIENT_ACT = only(Role.CLIENT, owner=Owner.JOB_CLIENT)
+WORKER_ACT = only(Role.WORKER, owner=Owner.JOB_WORKER)
+PARTY_OR_ADMIN = only(*Role, owner=Owner.JOB_PARTY)  # and admins, who see every job
+ADMIN = only(Role.ADMIN, owner=Owner.ANY)
+
 ACCESS: dict[tuple[str, str], Access] = {
     ("GET", "/health/live"): PUBLIC,
     ("GET", "/health/ready"): PUBLIC,
@@ -51,4 +56,28 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("GET", "/users/me"): EVERYONE_SELF,
     ("PATCH", "/users/me"): EVERYONE_SELF,
     ("GET", "/skills"): PUBLIC,
+    ("POST", "/jobs"): only(Role.CLIENT, owner=Owner.SELF),
+    ("GET", "/jobs"): EVERYONE_SELF,
+    ("GET", "/jobs/{job_id}"): PARTY_OR_ADMIN,
+    ("GET", "/jobs/{job_id}/state"): PARTY_OR_ADMIN,
+    ("POST", "/jobs/{job_id}/offer/accept"): WORKER_ACT,
+    ("POST", "/jobs/{job_id}/offer/decline"): WORKER_ACT,
+    ("POST", "/jobs/{job_id}/quote/approve"): CLIENT_ACT,
+    ("POST", "/jobs/{job_id}/quote/decline"): CLIENT_ACT,
+    ("POST", "/jobs/{job_id}/start"): WORKER_ACT,
+    ("POST", "/jobs/{job_id}/submit"): WORKER_ACT,
+    ("POST", "/jobs/{job_id}/approve"): CLIENT_ACT,
+    ("POST", "/jobs/{job_id}/request-revision"): CLIENT_ACT,
+    ("POST", "/jobs/{job_id}/reviews"): only(Role.CLIENT, Role.WORKER, owner=Owner.JOB_PARTY),
+    ("POST", "/jobs/{job_id}/files/upload-url"): only(Role.CLIENT, Role.WORKER, owner=Owner.JOB_PARTY),
+    ("POST", "/jobs/{job_id}/files"): only(Role.CLIENT, Role.WORKER, owner=Owner.JOB_PARTY),
+    ("GET", "/jobs/{job_id}/files"): PARTY_OR_ADMIN,
+    ("GET", "/jobs/{job_id}/files/{file_id}/download-url"): PARTY_OR_ADMIN,
+    ("GET", "/notifications"): EVERYONE_SELF,
+    ("POST", "/notifications/read-all"): EVERYONE_SELF,
+    ("POST", "/notifications/{notification_id}/read"): EVERYONE_SELF,
+    ("GET", "/offers"): only(Role.WORKER, owner=Owner.SELF),
+    ("GET", "/admin/jobs"): ADMIN,
+    ("GET", "/admin/jobs/{job_id}"): ADMIN,
+    ("POST", "/admin/jobs/{job_id}/assign"): ADMIN,
 }
