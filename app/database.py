@@ -11,6 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from app import idempotency
 from app.auth import models as auth
 from app.jobs import models as jobs
+from app.money.journal import ensure_indexes
 from app.notifications import models as notifications
 from app.settings import Settings
 from app.skills import models as skills
@@ -54,4 +55,5 @@ async def open_database(
     """
     database = client[settings.mongodb_database]
     await init_beanie(database=database, document_models=document_models())
+    await ensure_indexes(database)
     return database

@@ -39,7 +39,8 @@ with workflow.unsafe.imports_passed_through():
         Submit,
     )
     from workflows.job_acts import refusal
-    from workflows.job_process import JobProcess
+
+from workflows.job_process import JobProcess
 
 
 @workflow.defn(name=JOB_WORKFLOW)

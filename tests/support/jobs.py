@@ -1,0 +1,259 @@
+"""Runs jobs for tests: real stores, real workers, a task queue prefix of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo.asynchronous.database import AsyncDatabase
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+
+from app.gateways.mail import SmtpMailGateway
+from app.gateways.storage import Storage
+from app.gateways.stripe import StripeGateway
+from app.ids import new_id
+from app.jobs.models import Job
+from app.jobs.policy import JobPolicy, Urgency
+from app.jobs.posting import insert_job, new_job
+from app.lifecycle import Actor, State
+from app.money.credits import Credits
+from app.money.earnings import Earnings
+from app.money.journal import Journal
+from app.settings import Settings
+from worker.resources import Resources
+from worker.search_attributes import register_search_attributes
+from worker.workers import build_workers
+from workflows.contracts import (
+    Act,
+    ActResult,
+    Assign,
+    DeclineOffer,
+    JobStateView,
+    RequestRevision,
+    Submit,
+    Update,
+    job_workflow_id,
+)
+from workflows.starting import start_job
+
+Database = AsyncDatabase[dict[str, Any]]
+
+DEFAULT_BRIEF = "Analyse our sales data in Excel and make a dashboard of 3 pages with charts."
+
+
+class RefusedError(Exception):
+    """The job's process refused an act; `code` is its reason."""
+
+    def __init__(self, code: str | None, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code, self.message = code, message
+
+
+@dataclass
+class JobHarness:
+    """Clients, workers and jobs on real parts."""
+
+    resources: Resources
+
+    @property
+    def database(self) -> Database:
+        """Where the jobs are."""
+        return self.resources.database
+
+    async def add_client(self, credits_: int = 100_000) -> str:
+        """A client with this many hundredths of a credit."""
+        client_id = new_id()
+        await self.database["users"].insert_one(
+            {"_id": client_id, "email": f"{client_id}@client.example", "role": "client", "name": "Client"}
+        )
+        if credits_:
+            await self.resources.credits.grant(client_id, credits_, key=f"seed:{client_id}", source="seed")
+        return client_id
+
+    async def add_worker(self, *, capacity: int = 3, skills: list[str] | None = None, **profile: Any) -> str:
+        """A worker on shift at every hour, who can do the default brief."""
+        worker_id = new_id()
+        always = [{"start": "00:00", "end": "24:00"}]
+        days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+        await self.database["users"].insert_one(
+            {
+                "_id": worker_id,
+                "email": f"{worker_id}@worker.example",
+                "role": "worker",
+                "name": "Worker",
+                "disabled": False,
+                "emailVerified": True,
+                "workerProfile": {
+                    "skills": skills
+                    or ["microsoft-excel", "data-analysis", "dashboards", "data-visualization"],
+                    "capacity": capacity,
+                    "available": True,
+                    "activeJobs": 0,
+                    "activeJobIds": [],
+                    "openOfferIds": [],
+                    "workingHours": dict.fromkeys(days, always),
+                    "timezone": "Asia/Phnom_Penh",
+                    **profile,
+                },
+            }
+        )
+        return worker_id
+
+    async def post(
+        self,
+        client_id: str,
+        *,
+        policy: JobPolicy | None = None,
+        urgency: Urgency = Urgency.NORMAL,
+        max_credits: int | None = None,
+        start: bool = True,
+    ) -> Job:
+        """Post the default brief and start its process."""
+        job = new_job(
+            new_id(),
+            client_id=client_id,
+            title="Data analysis in Excel",
+            description=DEFAULT_BRIEF,
+            urgency=urgency,
+            max_credits=max_credits,
+            rate=100,
+            policy=policy or JobPolicy(),
+            correlation_id=None,
+        )
+        await insert_job(self.database, job)
+        if start:
+            await start_job(self.resources.client, job, self.resources.settings)
+        return job
+
+    def handle(self, job: Job) -> WorkflowHandle[Any, Any]:
+        """The job's workflow."""
+        return self.resources.client.get_workflow_handle(job_workflow_id(job.id))
+
+    async def update(self, job: Job, update: Update, act: Act, *, update_id: str | None = None) -> ActResult:
+        """One act; raises RefusedError with the process's own code."""
+        try:
+            result: ActResult = await self.handle(job).execute_update(
+                update, act, id=update_id or new_id(), result_type=ActResult
+            )
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            if isinstance(cause, ApplicationError):
+                raise RefusedError(cause.type, cause.message) from error
+            raise
+        return result
+
+    async def accept(self, job: Job, worker_id: str, *, update_id: str | None = None) -> ActResult:
+        """The worker accepts."""
+        return await self.update(job, Update.ACCEPT_OFFER, _by(Actor.WORKER, worker_id), update_id=update_id)
+
+    async def decline(self, job: Job, worker_id: str, reason: str = "busy") -> ActResult:
+        """The worker declines."""
+        act = DeclineOffer(actor=Actor.WORKER, actor_id=worker_id, reason=reason)
+        return await self.update(job, Update.DECLINE_OFFER, act)
+
+    async def assign(self, job: Job, worker_id: str, admin_id: str = "a" * 24) -> ActResult:
+        """An admin assigns."""
+        act = Assign(actor=Actor.ADMIN, actor_id=admin_id, worker_id=worker_id, reason="by hand")
+        return await self.update(job, Update.ASSIGN, act)
+
+    async def start(self, job: Job, worker_id: str) -> ActResult:
+        """The worker starts."""
+        return await self.update(job, Update.START, _by(Actor.WORKER, worker_id))
+
+    async def submit(self, job: Job, worker_id: str, note: str = "") -> ActResult:
+        """The worker delivers one file."""
+        act = Submit(actor=Actor.WORKER, actor_id=worker_id, file_ids=[new_id()], note=note)
+        return await self.update(job, Update.SUBMIT, act)
+
+    async def approve(self, job: Job, *, update_id: str | None = None) -> ActResult:
+        """The client approves."""
+        return await self.update(job, Update.APPROVE, _by(Actor.CLIENT, job.client_id), update_id=update_id)
+
+    async def request_revision(self, job: Job, reason: str = "more charts") -> ActResult:
+        """The client asks for a revision."""
+        act = RequestRevision(actor=Actor.CLIENT, actor_id=job.client_id, reason=reason)
+        return await self.update(job, Update.REQUEST_REVISION, act)
+
+    async def quote_answer(self, job: Job, update: Update) -> ActResult:
+        """The client answers the quote."""
+        return await self.update(job, update, _by(Actor.CLIENT, job.client_id))
+
+    async def state(self, job: Job) -> JobStateView:
+        """The live state."""
+        view: JobStateView = await self.handle(job).query("state", result_type=JobStateView)
+        return view
+
+    async def until(
+        self, job: Job, reached: State | Callable[[JobStateView], bool], *, seconds: float = 20
+    ) -> JobStateView:
+        """Wait until the job is in a state (or a predicate holds)."""
+        async with asyncio.timeout(seconds):
+            while True:
+                view = await self.state(job)
+                done = reached(view) if callable(reached) else State(view.status, view.phase) == reached
+                if done:
+                    return view
+                await asyncio.sleep(0.02)
+
+    async def until_offered(self, job: Job, *, to: str | None = None) -> str:
+        """Wait for an offer (to this worker); the offered worker."""
+
+        def offered(view: JobStateView) -> bool:
+            return view.offered_worker_id is not None and to in (None, view.offered_worker_id)
+
+        view = await self.until(job, offered)
+        assert view.offered_worker_id is not None
+        return view.offered_worker_id
+
+    async def stored(self, job: Job) -> Job:
+        """The projection."""
+        found: Job = Job.model_validate(await self.database["jobs"].find_one({"_id": job.id}))
+        return found
+
+    async def user(self, user_id: str) -> dict[str, Any]:
+        """A user's document."""
+        found = await self.database["users"].find_one({"_id": user_id})
+        assert found is not None
+        return found
+
+    async def events(self, job: Job) -> list[HistoryEvent]:
+        """The job's history."""
+        return [event async for event in self.handle(job).fetch_history_events()]
+
+
+def _by(actor: Actor, actor_id: str) -> Act:
+    return Act(actor=actor, actor_id=actor_id)
+
+
+@asynccontextmanager
+async def run_harness(
+    client: Client, database: Database, settings: Settings, *, max_cached_workflows: int = 1000
+) -> AsyncIterator[JobHarness]:
+    """Workers on every queue of a prefix of their own, over a database of the test's own."""
+    settings = settings.model_copy(update={"task_queue_prefix": f"{new_id()}-"})
+    async with AsyncExitStack() as stack:
+        journal = Journal(database)
+        payments = StripeGateway.from_settings(settings)
+        stack.push_async_callback(payments.close)
+        storage = Storage(settings)
+        stack.callback(storage.close)
+        resources = Resources(
+            settings=settings,
+            client=client,
+            database=database,
+            credits=Credits(database, journal=journal),
+            earnings=Earnings(database, journal=journal),
+            payments=payments,
+            storage=storage,
+            mail=SmtpMailGateway(settings.smtp_url, sender=settings.mail_from),
+            reader=None,
+        )
+        await register_search_attributes(client)
+        for worker in build_workers(resources, max_cached_workflows=max_cached_workflows):
+            await stack.enter_async_context(worker)
+        yield JobHarness(resources)
