@@ -15,7 +15,7 @@ from app.settings import Settings, get_settings
 from worker.resources import Resources, open_resources
 from worker.search_attributes import register_search_attributes
 from worker.workers import build_workers
-from workflows.schedules import ensure_schedule
+from workflows.sweep import ensure_schedule
 
 _log = structlog.get_logger("worker")
 
