@@ -35,6 +35,10 @@ class MailUnavailableError(MailError):
     """The mail server cannot be reached, is busy, or refuses our account: worth another try."""
 
 
+class MailServerAwayError(MailUnavailableError):
+    """There is no mail server to talk to: what befell this mail would befall the next one too."""
+
+
 class MailRefusedError(MailError):
     """The mail server refuses this mail for good (a 5xx answer), or it is not a mail at all."""
 
@@ -102,7 +106,7 @@ class SmtpMailGateway:
         except aiosmtplib.SMTPResponseException as error:
             raise MailUnavailableError(f"the mail server answered {error.code}") from None
         except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as error:
-            raise MailUnavailableError(f"no mail server: {type(error).__name__}") from None
+            raise MailServerAwayError(f"no mail server: {type(error).__name__}") from None
         finally:
             await self._leave(client)
 
@@ -113,7 +117,7 @@ class SmtpMailGateway:
             await self._connect(client)
             await client.noop()
         except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as error:
-            raise MailUnavailableError(f"no mail server: {type(error).__name__}") from None
+            raise MailServerAwayError(f"no mail server: {type(error).__name__}") from None
         finally:
             await self._leave(client)
 

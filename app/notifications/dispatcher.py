@@ -25,7 +25,16 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from app.documents import utcnow
-from app.gateways.mail import Mail, MailGateway, MailRefusedError, MailUnavailableError, message_id_of
+from app.gateways.mail import (
+    Mail,
+    MailError,
+    MailGateway,
+    MailRefusedError,
+    MailServerAwayError,
+    MailUnavailableError,
+    message_id_of,
+)
+from app.notifications.breaker import MailBreaker
 from app.notifications.catalogue import ANYONE, holds_secret
 from app.notifications.models import Row
 from app.notifications.notices import OutboxEntry, is_outbox_key
@@ -37,6 +46,7 @@ LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 16  # with the backoff below, about four hours
 _FIRST_BACKOFF = timedelta(seconds=5)
 _LONGEST_BACKOFF = timedelta(minutes=30)
+_MAIL_PAUSE = timedelta(seconds=10)
 _BATCH = 50
 
 Hook = Callable[[Row], Awaitable[None]]
@@ -64,6 +74,7 @@ class Dispatcher:
         concurrency: int = 8,
         max_attempts: int = MAX_ATTEMPTS,
         first_backoff: timedelta = _FIRST_BACKOFF,
+        mail_pause: timedelta = _MAIL_PAUSE,
         on_delivered: Hook | None = None,
     ) -> None:
         """`poll_seconds` is the pause after a look that found nothing due."""
@@ -74,6 +85,7 @@ class Dispatcher:
         self._concurrency = concurrency
         self._max_attempts = max_attempts
         self._first_backoff = first_backoff
+        self._breaker = MailBreaker(mail_pause)
         self._on_delivered = on_delivered
         self._owner = secrets.token_hex(8)
 
@@ -214,7 +226,7 @@ class Dispatcher:
         deliveries = self._database["mail_deliveries"]
         if await deliveries.find_one({"_id": row["_id"]}, {"_id": 1}) is not None:
             return
-        await self._mail.send(
+        await self._send_mail(
             Mail(
                 to=address,
                 subject=words.title,
@@ -225,6 +237,19 @@ class Dispatcher:
         )
         with suppress(DuplicateKeyError):
             await deliveries.insert_one({"_id": row["_id"], "sentAt": utcnow()})
+
+    async def _send_mail(self, mail: Mail) -> None:
+        if not self._breaker.allows():
+            raise MailUnavailableError("the mail server is away")
+        try:
+            await self._mail.send(mail)
+        except MailServerAwayError:
+            self._breaker.found_away()
+            raise
+        except MailError:
+            self._breaker.found_back()
+            raise
+        self._breaker.found_back()
 
     async def _put_back(self, row: Row, reason: str) -> None:
         if row["attempts"] >= self._max_attempts:

@@ -28,6 +28,7 @@ from tests.notifications.people import (
 )
 from tests.notifications.smtp import Inbox, mail_server
 
+NO_PAUSE = timedelta(0)
 LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
@@ -162,7 +163,7 @@ async def test_a_mail_server_away_delays_mail_alone(database: Database) -> None:
     keys = [f"{job}:{n}:0" for n in range(5)]
     async with mail_server() as lost:
         port = lost.port
-    one = dispatcher(database, lost, first_backoff=timedelta(milliseconds=1))
+    one = dispatcher(database, lost, first_backoff=timedelta(milliseconds=1), mail_pause=NO_PAUSE)
     await enqueue(database, [offer(user, job, key) for key in keys])
     assert await one.deliver_due() == 5
     assert await database["notifications"].count_documents({}) == 5
@@ -181,7 +182,9 @@ async def test_the_backoff_doubles_and_ends_in_a_dead_letter_that_can_be_revived
     (user, address), job = await add_user(database, "worker"), await add_job(database)
     async with mail_server() as lost:
         port = lost.port
-    one = dispatcher(database, lost, max_attempts=3, first_backoff=timedelta(seconds=100))
+    one = dispatcher(
+        database, lost, max_attempts=3, first_backoff=timedelta(seconds=100), mail_pause=NO_PAUSE
+    )
     await enqueue(database, [offer(user, job, f"{job}:1:0")])
     waits = []
     for _ in range(3):
@@ -204,6 +207,31 @@ async def test_the_backoff_doubles_and_ends_in_a_dead_letter_that_can_be_revived
         await drain(one)
         assert back.recipients == [address]
     assert await dead_letters(database) == []
+
+
+async def test_a_mail_server_that_never_answers_holds_up_no_notice(database: Database) -> None:
+    (user, _), job = await add_user(database, "worker"), await add_job(database)
+    keys = [f"{job}:{n}:0" for n in range(40)]
+    calls = 0
+
+    async def says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(says_nothing, "127.0.0.1", 0)
+    inbox = Inbox(port=silent.sockets[0].getsockname()[1])
+    one = Dispatcher(
+        database, inbox.gateway(timeout_seconds=1.0), portal_url=PORTAL, mail_pause=timedelta(minutes=1)
+    )
+    await enqueue(database, [offer(user, job, key) for key in keys])
+    assert await one.deliver_due() == len(keys)
+    silent.close()
+    assert await database["notifications"].count_documents({}) == len(keys)
+    assert calls == 8, "those under way when it was found out, and none after"
+    waiting = await database["outbox"].find({}).to_list()
+    assert {(row["attempts"], row["leaseOwner"], row["deadAt"]) for row in waiting} == {(1, None, None)}
 
 
 async def test_what_cannot_be_delivered_blocks_nobody(database: Database, inbox: Inbox) -> None:
