@@ -60,6 +60,20 @@ TECH_AFTER = words(
     " software app application skill experience expert template document doc file format plugin shiny"
 )
 
+# Words that lose their trade beside certain others: one translates needs into plans, and interprets results.
+_MATTERS = words(
+    "data result insight finding number metric trend requirement need strategy action business analysis"
+)
+FIGURATIVE: Mapping[str, frozenset[str]] = {
+    "translate": _MATTERS - {"data"},
+    "translating": _MATTERS - {"data"},
+    "interpreting": _MATTERS,
+    "interpretation": _MATTERS,
+}
+# How to apply is not what to do: "send your resume" orders no resume.
+APPLICATION_THINGS = words("resume cover portfolio")
+APPLICATION_WORDS = words("your send submit attach include provide share forward apply applying application")
+
 # Everyday nouns: one mention in passing is faint evidence of the skill that bears the name.
 FAINT = words(
     "report website web-site article blog writer editor graphics illustration icon vector english testing tester"

@@ -43,6 +43,8 @@ def find_mentions(tokens: Sequence[Token]) -> list[Mention]:
     kept: list[Mention] = []
     for span in spans:
         guarded = _is_guarded(tokens, span)
+        if _is_figurative(tokens, span) or _tells_how_to_apply(tokens, span):
+            continue
         if guarded and not _passes_guard(tokens, span, technical):
             continue
         if guarded and BY_SLUG[span.slug].category in lexicon.TECHNICAL_CATEGORIES:
@@ -121,6 +123,25 @@ def _passes_guard(tokens: Sequence[Token], span: Mention, technical: set[int]) -
             "lingual",
         }
     return True
+
+
+def _is_figurative(tokens: Sequence[Token], span: Mention) -> bool:
+    others = lexicon.FIGURATIVE.get(tokens[span.start].folded)
+    return others is not None and any(token.folded in others for token in _after(tokens, span, _ACT_REACH))
+
+
+def _tells_how_to_apply(tokens: Sequence[Token], span: Mention) -> bool:
+    if tokens[span.start].folded not in lexicon.APPLICATION_THINGS:
+        return False
+    before = tokens[max(0, span.start - 4) : span.start]
+    clause = tokens[span.start].clause
+    return any(token.folded in lexicon.APPLICATION_WORDS for token in before if token.clause == clause)
+
+
+def _after(tokens: Sequence[Token], span: Mention, reach: int) -> list[Token]:
+    """The tokens that follow in the same clause."""
+    clause = tokens[span.end - 1].clause
+    return [token for token in tokens[span.end : span.end + reach] if token.clause == clause]
 
 
 def _reads_as_verb(tokens: Sequence[Token], place: int) -> bool:

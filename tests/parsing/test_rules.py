@@ -126,6 +126,10 @@ def test_every_trade_is_read(title: str, description: str, category: str, wanted
         ("power, BI", {"business-intelligence"}),
         ("google analytics 4", {"google-analytics"}),
         ("JavaScript, not Java", {"javascript"}),
+        ("translate customer needs into a plan", set()),
+        ("translate our menu into Thai", {"translation", "thai"}),
+        ("Please send your resume and a cover letter", set()),
+        ("Rewrite my resume", {"resume-writing"}),
     ],
 )
 def test_names_are_read_with_care(text: str, wanted: set[str]) -> None:
