@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,16 +67,16 @@ class LiveApi:
 
     base_url: str
     process: asyncio.subprocess.Process
+    output: str | None = None
 
-    async def stop(self) -> tuple[int, str]:
+    async def stop(self, stop_signal: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         """Ask it to stop; answers its exit status and all that it logged."""
-        if self.process.returncode is None:
-            self.process.terminate()
-        output, _ = await asyncio.wait_for(self.process.communicate(), 20)
-        return self.process.returncode or 0, output.decode()
-
-
-StartApi = Callable[..., Awaitable[LiveApi]]
+        if self.output is None:
+            if self.process.returncode is None:
+                self.process.send_signal(stop_signal)
+            output, _ = await asyncio.wait_for(self.process.communicate(), 30)
+            self.output = output.decode()
+        return self.process.returncode or 0, self.output
 
 
 def free_port() -> int:
@@ -97,36 +99,53 @@ def as_environment(settings: Settings) -> dict[str, str]:
     return environment
 
 
+@asynccontextmanager
+async def serve_in_process(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """A caller of an API of its own in this process, for settings that a test changes."""
+    application = create_app(settings)
+    async with application.router.lifespan_context(application):
+        transport = httpx2.ASGITransport(app=application)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+            yield http
+
+
+async def start_process(settings: Settings) -> LiveApi:
+    """`python -m api` on a free port, once it answers."""
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "api",
+        "--port",
+        str(port),
+        env=as_environment(settings),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    live = LiveApi(f"http://127.0.0.1:{port}", process)
+    await _wait_until_alive(live)
+    return live
+
+
+@pytest_asyncio.fixture(scope="module")
+async def live_api(api_settings: Settings) -> AsyncIterator[LiveApi]:
+    """One API process for the module: starting one takes seconds."""
+    live = await start_process(api_settings)
+    yield live
+    await live.stop()
+
+
 @pytest_asyncio.fixture
-async def start_api(api_settings: Settings) -> AsyncIterator[StartApi]:
-    """Starts the API as a process, with settings changed as told; every one is stopped after the test."""
-    running: list[LiveApi] = []
-
-    async def start(**changes: Any) -> LiveApi:
-        port = free_port()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "api",
-            "--port",
-            str(port),
-            env=as_environment(api_settings.model_copy(update=changes)),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        live = LiveApi(f"http://127.0.0.1:{port}", process)
-        running.append(live)
-        await _wait_until_alive(live)
-        return live
-
-    yield start
-    for live in running:
-        await live.stop()
+async def own_live_api(api_settings: Settings) -> AsyncIterator[LiveApi]:
+    """An API process for one test, which may stop it."""
+    live = await start_process(api_settings)
+    yield live
+    await live.stop()
 
 
 async def _wait_until_alive(live: LiveApi) -> None:
     async with httpx2.AsyncClient(base_url=live.base_url) as http:
-        for _ in range(300):
+        for _ in range(600):
             if live.process.returncode is not None:
                 _, output = await live.stop()
                 pytest.fail(f"the API ended at its start:\n{output}")
@@ -136,4 +155,4 @@ async def _wait_until_alive(live: LiveApi) -> None:
                 await asyncio.sleep(0.1)
             else:
                 return
-    pytest.fail("the API did not answer within 30 s")
+    pytest.fail("the API did not answer within 60 s")

@@ -11,8 +11,9 @@ import pytest
 from pymongo.asynchronous.database import AsyncDatabase
 
 from app.documents import utcnow
+from app.settings import Settings
 from app.users.models import Role
-from tests.api.conftest import StartApi
+from tests.api.conftest import LiveApi, serve_in_process
 from tests.api.people import PASSWORD, People
 
 Database = AsyncDatabase[dict[str, Any]]
@@ -190,11 +191,10 @@ async def test_an_old_session_ends_however_often_it_was_refreshed(
 
 
 async def test_reuse_kills_the_family_for_good_over_a_socket(
-    start_api: StartApi, people: People, database: Database
+    live_api: LiveApi, people: People, database: Database
 ) -> None:
-    live = await start_api()
     user_id, email = await people.account(Role.WORKER)
-    async with httpx2.AsyncClient(base_url=live.base_url) as owner:
+    async with httpx2.AsyncClient(base_url=live_api.base_url) as owner:
         login = await owner.post("/auth/login", json={"email": email, "password": PASSWORD})
         stolen = owner.cookies["refreshToken"]
         other = await owner.post("/auth/login", json={"email": email, "password": PASSWORD})
@@ -207,7 +207,7 @@ async def test_reuse_kills_the_family_for_good_over_a_socket(
 
         async def use(token: str) -> httpx2.Response:
             headers = {"Cookie": f"refreshToken={token}"}
-            async with httpx2.AsyncClient(base_url=live.base_url, headers=headers) as thief:
+            async with httpx2.AsyncClient(base_url=live_api.base_url, headers=headers) as thief:
                 return await thief.post("/auth/refresh")
 
         assert (await use(stolen)).json()["code"] == "session-ended"
@@ -222,16 +222,15 @@ async def test_reuse_kills_the_family_for_good_over_a_socket(
 
 
 async def test_of_parallel_refreshes_at_most_one_gets_in_and_the_family_dies(
-    start_api: StartApi, people: People
+    live_api: LiveApi, people: People
 ) -> None:
-    live = await start_api()
     _, email = await people.account(Role.WORKER)
-    async with httpx2.AsyncClient(base_url=live.base_url) as owner:
+    async with httpx2.AsyncClient(base_url=live_api.base_url) as owner:
         await owner.post("/auth/login", json={"email": email, "password": PASSWORD})
         headers = {"Cookie": f"refreshToken={owner.cookies['refreshToken']}"}
 
     async def refresh() -> httpx2.Response:
-        async with httpx2.AsyncClient(base_url=live.base_url, headers=headers) as tab:
+        async with httpx2.AsyncClient(base_url=live_api.base_url, headers=headers) as tab:
             return await tab.post("/auth/refresh")
 
     answers = await asyncio.gather(*(refresh() for _ in range(8)))
@@ -239,7 +238,7 @@ async def test_of_parallel_refreshes_at_most_one_gets_in_and_the_family_dies(
     assert len(winners) <= 1
     assert {answer.status_code for answer in answers} <= {200, 401}
     for winner in winners:
-        async with httpx2.AsyncClient(base_url=live.base_url) as tab:
+        async with httpx2.AsyncClient(base_url=live_api.base_url) as tab:
             headers = {"Authorization": f"Bearer {winner.json()['accessToken']}"}
             assert (await tab.get("/users/me", headers=headers)).status_code == 401
 
@@ -300,10 +299,9 @@ async def test_repeating_a_registration_by_its_key(client: httpx2.AsyncClient, d
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
 
 
-async def test_secure_cookies_bear_the_prefix(start_api: StartApi, people: People) -> None:
-    live = await start_api(cookie_secure=True)
+async def test_secure_cookies_bear_the_prefix(api_settings: Settings, people: People) -> None:
     _, email = await people.account(Role.CLIENT)
-    async with httpx2.AsyncClient(base_url=live.base_url) as http:
+    async with serve_in_process(api_settings.model_copy(update={"cookie_secure": True})) as http:
         answer = await http.post("/auth/login", json={"email": email, "password": PASSWORD})
     assert answer.headers["set-cookie"].startswith("__Secure-refreshToken=")
     assert "secure" in answer.headers["set-cookie"].lower().split("; ")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
@@ -19,7 +18,7 @@ from app.errors import DomainError
 from app.jobs.errors import JobErrorCode
 from app.settings import Settings
 from app.users.models import Role
-from tests.api.conftest import free_port
+from tests.api.conftest import free_port, serve_in_process
 from tests.api.people import PASSWORD, People
 
 Database = AsyncDatabase[dict[str, Any]]
@@ -224,20 +223,11 @@ async def test_a_defect_is_answered_without_its_insides(
     assert "dara@example.com" not in logged
 
 
-@asynccontextmanager
-async def outage_client(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
-    app = create_app(settings)
-    async with app.router.lifespan_context(app):
-        transport = httpx2.ASGITransport(app=app)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
-            yield http
-
-
 async def test_mongodb_away_from_the_start(api_settings: Settings) -> None:
     away = api_settings.model_copy(
         update={"mongodb_uri": type(api_settings.mongodb_uri)(f"mongodb://127.0.0.1:{free_port()}")}
     )
-    async with outage_client(away) as http:
+    async with serve_in_process(away) as http:
         for path in ("/auth/login", "/auth/register"):
             body = LOGIN if path == "/auth/login" else {**LOGIN, "name": "A", "role": "client"}
             started = time.monotonic()
@@ -255,7 +245,7 @@ async def test_redis_away_only_degrades(api_settings: Settings, people: People, 
         update={"redis_url": type(api_settings.redis_url)(f"redis://127.0.0.1:{free_port()}/0")}
     )
     _, email = await people.account(Role.CLIENT)
-    async with outage_client(away) as http:
+    async with serve_in_process(away) as http:
         login = await http.post("/auth/login", json={"email": email, "password": PASSWORD})
         assert login.status_code == 200
         headers = {"Authorization": f"Bearer {login.json()['accessToken']}"}
@@ -273,7 +263,7 @@ async def test_login_is_limited_with_and_without_redis(api_settings: Settings, p
     ):
         _, email = await people.account(Role.CLIENT)
         limited = api_settings.model_copy(update={"login_attempts_per_minute": 5, "redis_url": redis_url})
-        async with outage_client(limited) as http:
+        async with serve_in_process(limited) as http:
             wrong = {"email": email, "password": "wrong wrong wrong"}
             good = {"email": email, "password": PASSWORD}
             for _ in range(8):  # good logins are not counted

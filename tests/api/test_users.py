@@ -44,11 +44,11 @@ async def test_a_client_sees_tier_and_credits(
     ledger = Credits(database)
     tier = next(iter(TierName))
     subscription = await open_subscription(ledger, person.id, tier)
-    await ledger.hold(person.id, 1234, key=f"hold:{new_id()}", job_id=new_id())
+    await ledger.hold(person.id, new_id(), 234, key=f"hold:{new_id()}")
     me = (await client.get("/users/me", headers=person.headers)).json()["client"]
     granted = subscription.plan.credits_per_period
     assert me["tier"] == tier.value
-    assert me["credits"] == {"available": (granted - 1234) / 100, "held": 12.34}
+    assert me["credits"] == {"available": (granted - 234) / 100, "held": 2.34}
 
 
 async def test_a_worker_edits_the_profile(client: httpx2.AsyncClient, people: People) -> None:
