@@ -1,0 +1,127 @@
+"""`python -m demo [--keep] [--jobs N] [--seed N]`: exit status 0 when every check of the books agrees, 1 if not."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import signal
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+import httpx2
+from rich.markup import escape
+
+from app.process import leave
+from app.seed.people import DEFAULT_SEED
+from demo.door import LateError, RefusedError
+from demo.house import OFFER_WINDOW_SECONDS, House, build_stack, forget, start_processes
+from demo.run import Plan, play, show_addresses
+from demo.show import Show
+from devstack.process import StartError
+from devstack.services import ROOT, SERVICES
+from devstack.stack import Stack, StackInUseError
+from devstack.toolchain import BuildError, MissingToolError
+
+KEPT = ROOT / ".nimmit" / "demo"
+MOST_JOBS = 500
+INTERRUPTED = 130  # 128 and the number of SIGINT, as shells say it
+
+
+def main() -> int:
+    """Run the demo; its exit status."""
+    arguments = _arguments()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    show = Show()
+    try:
+        if arguments.keep:
+            if KEPT.exists():
+                with Stack(KEPT, given={}):  # refuses while another demo is running there
+                    pass
+                shutil.rmtree(KEPT)
+            return _run(KEPT, arguments, show)
+        with tempfile.TemporaryDirectory(prefix="nimmit-demo-", ignore_cleanup_errors=True) as folder:
+            return _run(Path(folder), arguments, show)
+    except KeyboardInterrupt:
+        show.console.print("\nInterrupted; all stopped.")
+        return INTERRUPTED
+    except StackInUseError as error:
+        show.console.print(f"[red]{escape(str(error))}: stop that demo first[/red]")
+    except (StartError, MissingToolError, BuildError) as error:
+        show.console.print(f"[red]{escape(str(error))}[/red]")
+    return 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m demo", description="One job from post to payout, live.")
+    parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
+    parser.add_argument("--jobs", type=_count, metavar="N", help="run so many jobs at once, with a summary")
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="who the people are")
+    return parser.parse_args()
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"from 1 to {MOST_JOBS}")
+    return number
+
+
+def _run(folder: Path, arguments: argparse.Namespace, show: Show) -> int:
+    show.section("Starting the platform on this machine")
+    began = time.monotonic()
+    with build_stack(folder, uuid.uuid4().hex[:8]) as stack:
+        stack.start()
+        show.note(f"{', '.join(service.title for service in SERVICES.values())}: ready")
+        house = start_processes(stack)
+        show.note(f"API and worker, each a process of its own: ready after {time.monotonic() - began:.1f} s")
+        show.note(f"Offers lapse after {OFFER_WINDOW_SECONDS} s here instead of 15 minutes.")
+        try:
+            agreed = asyncio.run(_play(Plan(arguments.seed, arguments.jobs), house, show))
+            show.console.print()
+            if agreed:
+                show.console.print(f"[bold green]All books agree.[/bold green] ({show.seconds:.1f} s in all)")
+            else:
+                show.console.print("[bold red]The books do not agree: see above.[/bold red]")
+            if arguments.keep:
+                _stay(house, show)
+        finally:
+            asyncio.run(forget(house.settings, mongodb_is_given=stack.is_external("mongodb")))
+    if arguments.keep:
+        show.console.print("All stopped.")
+    return 0 if agreed else 1
+
+
+async def _play(plan: Plan, house: House, show: Show) -> bool:
+    """The run, with what went wrong told plainly."""
+    try:
+        return await play(plan, house, show)
+    except* (RefusedError, LateError, httpx2.HTTPError) as failures:
+        for failure in failures.exceptions:
+            show.console.print(f"[bold red]It went wrong:[/bold red] {escape(str(failure))}")
+        for process in house.processes:
+            if not process.alive:
+                show.console.print(f"[red]{process.name} ended with status {process.returncode}[/red]")
+            lines = [line for line in process.log_text().splitlines() if '"error"' in line][-5:]
+            for line in lines:
+                show.console.print(f"  {process.name}: {escape(line)}", soft_wrap=True)
+    return False
+
+
+def _stay(house: House, show: Show) -> None:
+    """Leave all of it running until Ctrl-C."""
+    show.section("Still running: Ctrl-C stops all of it")
+    show_addresses(house, show)
+    show.note(f"Data and logs are in {house.stack.data_dir}, until the next demo with --keep.")
+    try:
+        while all(process.alive for process in house.processes):
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        show.console.print("\nStopping …")
+
+
+if __name__ == "__main__":
+    leave(main())

@@ -1,0 +1,104 @@
+"""The platform of the demo: real services, seeded people, the API and a worker as processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pymongo.asynchronous.database import AsyncDatabase
+
+from app.database import connect, open_database
+from app.gateways.stripe import StripeGateway
+from app.money.credits import Credits
+from app.seed.people import Cast
+from app.seed.store import Seeded, Seeder
+from app.settings import Settings
+from devstack.dev import start_platform
+from devstack.process import ManagedProcess, StartError
+from devstack.stack import Stack
+from devstack.stripe_sandbox.control import SandboxControl
+
+OFFER_WINDOW_SECONDS = 5
+PLATFORM_BALANCE_CENTS = 5_000_000
+_WORKER_READY_SECONDS = 60.0
+
+# The demo pays by its own sandbox and mails to its own sink, whatever the environment has.
+_NEVER_GIVEN = ("NIMMIT_STRIPE_API_BASE", "NIMMIT_STRIPE_API_KEY", "NIMMIT_SMTP_URL")
+
+Database = AsyncDatabase[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Where everything of a running demo is found."""
+
+    stack: Stack
+    settings: Settings
+    api_url: str
+    processes: list[ManagedProcess]
+
+    def workflow_url(self, workflow_id: str) -> str:
+        """The page of a workflow in the Temporal UI."""
+        ui, namespace = self.settings.temporal_ui_url, self.settings.temporal_namespace
+        return f"{ui}/namespaces/{namespace}/workflows/{workflow_id}"
+
+
+def build_stack(data_dir: Path, run: str, environment: Mapping[str, str] | None = None) -> Stack:
+    """The services, not yet started. Given ones are shared with others, so the run's name keeps us apart."""
+    known = dict(os.environ if environment is None else environment)
+    given = {key: value for key, value in known.items() if key not in _NEVER_GIVEN}
+    given["NIMMIT_MONGODB_DATABASE"] = f"nimmit_demo_{run}"
+    extra = {
+        "NIMMIT_OFFER_WINDOW_SECONDS": str(OFFER_WINDOW_SECONDS),
+        "NIMMIT_TASK_QUEUE_PREFIX": f"demo-{run}-" if "NIMMIT_TEMPORAL_ADDRESS" in given else "",
+        "NIMMIT_LOGIN_ATTEMPTS_PER_MINUTE": "100",  # thirty people log in from one address at once
+    }
+    return Stack(data_dir, given=given, extra=extra)
+
+
+def start_processes(stack: Stack) -> House:
+    """Start the API and a worker on the services, which run, and wait until both serve."""
+    processes = start_platform(stack, {})
+    worker = stack.process("worker")
+    deadline = time.monotonic() + _WORKER_READY_SECONDS
+    while "worker_ready" not in worker.log_text():
+        if not worker.alive or time.monotonic() > deadline:
+            log = "\n".join(worker.log_text().splitlines()[-15:])
+            raise StartError(f"the worker is not ready (status {worker.returncode}); its log ends:\n{log}")
+        time.sleep(0.05)
+    return House(stack, stack.settings(), stack.environment()["NIMMIT_PUBLIC_URL"], processes)
+
+
+@asynccontextmanager
+async def open_books(settings: Settings) -> AsyncIterator[Database]:
+    """The database, for seeding and for the checks at the end; all else goes through the door."""
+    async with connect(settings) as client:
+        yield await open_database(client, settings)
+
+
+async def seed(settings: Settings, cast: Cast) -> Seeded:
+    """Write the people, and see that the sandbox's platform has money to pay them with."""
+    payments = StripeGateway.from_settings(settings)
+    try:
+        async with open_books(settings) as database:
+            seeded = await Seeder(database, settings, Credits(database), payments).write(cast)
+        missing = PLATFORM_BALANCE_CENTS - await payments.available_cents()
+        if missing > 0:
+            async with SandboxControl(settings.stripe_api_base) as control:
+                await control.fund_platform(settings.stripe_api_key.get_secret_value(), missing)
+    finally:
+        await payments.close()
+    return seeded
+
+
+async def forget(settings: Settings, *, mongodb_is_given: bool) -> None:
+    """Drop the demo's database where the server is somebody else's and stays."""
+    if mongodb_is_given:
+        async with connect(settings) as client:
+            await asyncio.wait_for(client.drop_database(settings.mongodb_database), 10)
