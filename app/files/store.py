@@ -128,17 +128,6 @@ class FileStore:
         return result.matched_count == 1
 
 
-async def confirmed_deliverables(database: AsyncDatabase[dict[str, Any]], job_id: str) -> list[str]:
-    """The ids of the job's confirmed deliverables, oldest first."""
-    document = await database["jobs"].find_one({"_id": job_id}, {"files": 1})
-    files = [JobFile.model_validate(entry) for entry in (document or {}).get("files", [])]
-    return [
-        file.file_id
-        for file in files
-        if file.purpose is FilePurpose.DELIVERABLE and file.status is FileStatus.CONFIRMED
-    ]
-
-
 def _stored(file: JobFile) -> dict[str, Any]:
     return file.model_dump(by_alias=True) | {"purpose": file.purpose.value, "status": file.status.value}
 

@@ -21,7 +21,6 @@ from app.files.errors import (
 from app.files.models import FilePurpose
 from app.files.rules import MAX_FILES, SIZE_CAP
 from app.files.service import Confirmation, FileService
-from app.files.store import confirmed_deliverables
 from app.gateways.storage import ObjectNotFoundError, Storage
 from app.ids import new_id
 from app.settings import Settings
@@ -53,7 +52,6 @@ async def test_a_deliverable_knows_its_delivery_and_its_bucket(uploads: Uploads,
     file = await uploads.confirm(uploads.worker, upload)
     assert (file.purpose, file.delivery_no) == ("deliverable", 2)
     assert file.bucket == settings.s3_bucket_deliverables
-    assert await confirmed_deliverables(uploads.database, uploads.job_id) == [file.file_id]
     assert [f.file_id for f in await uploads.service.visible(uploads.client, uploads.job_id)] == [
         file.file_id
     ]
