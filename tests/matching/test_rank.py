@@ -125,6 +125,12 @@ def test_the_first_skill_counts_most() -> None:
     assert skill_fit(["unknown"], ["unknown-too"], widened=True) == 0
 
 
+def test_points_are_rounded_down() -> None:
+    (only,) = ranked(worker(skills=["logo-design"])).cards
+    fit = next(part for part in only.factors if part.name == "skill_fit")
+    assert (fit.value, fit.points) == (0.6667, 1466)  # two thirds of 2,200 are 1,466 and two thirds
+
+
 def test_one_glowing_review_does_not_beat_a_long_good_record() -> None:
     assert rating_value(0, 0) == Fraction(3, 4)
     assert rating_value(5, 1) < rating_value(48 * 10, 100)
