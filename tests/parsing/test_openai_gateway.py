@@ -53,7 +53,9 @@ def server() -> Iterator[FakeOpenAI]:
 
 @pytest.fixture
 async def reader(server: FakeOpenAI) -> AsyncIterator[OpenAIBriefReader]:
-    gateway = OpenAIBriefReader(api_key="sk-test", model="gpt-5-mini", base_url=server.url, timeout_seconds=2)
+    gateway = OpenAIBriefReader(
+        api_key="sk-test", model="gpt-5-mini", base_url=server.url, timeout_seconds=30
+    )
     yield gateway
     await gateway.aclose()
 
@@ -276,7 +278,7 @@ async def test_a_silent_provider_is_given_up_in_time(server: FakeOpenAI) -> None
     started = time.monotonic()
     with pytest.raises(ParserUnavailable):
         await impatient.read(BRIEF)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
     server.delay.set()
     await impatient.aclose()
 
@@ -287,7 +289,7 @@ async def test_a_provider_that_drips_is_given_up_in_time(server: FakeOpenAI) -> 
     started = time.monotonic()
     with pytest.raises(ParserUnavailable):
         await impatient.read(BRIEF)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 8
     await impatient.aclose()
 
 
