@@ -8,6 +8,7 @@ async def create(body: NewJob, principal: ClientOnly, idempotency: IdempotencyDe
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from app.errors import DomainError
 from app.idempotency import Answered, Begun, IdempotencyStore
 from app.ids import new_id
 from app.settings import Settings
+
+_LET_GO_SECONDS = 0.4
 
 Work = Callable[[str], Awaitable[BaseModel]]
 
@@ -64,15 +67,17 @@ class Idempotency:
             return _answer(await work(begun.resource_id), status)
         except DomainError as error:
             refused = STATUS_BY_CODE.get(error.code, 500) < 500
-            with suppress(PyMongoError):
-                await (
-                    self.store.forget(begun) if refused and begun.attempt == 1 else self.store.release(begun)
-                )
+            await self._let_go(begun, nothing_done=refused and begun.attempt == 1)
             raise
         except Exception:
-            with suppress(PyMongoError):
-                await self.store.release(begun)
+            await self._let_go(begun, nothing_done=False)
             raise
+
+    async def _let_go(self, begun: Begun, *, nothing_done: bool) -> None:
+        """Free the key for the next attempt. If that fails too, it is taken over later: the caller is not kept."""
+        with suppress(PyMongoError, TimeoutError):
+            async with asyncio.timeout(_LET_GO_SECONDS):
+                await (self.store.forget(begun) if nothing_done else self.store.release(begun))
 
     def _hash(self, body: BaseModel | None) -> str:
         """Keyed, since bodies may hold what nobody should be able to guess from a digest."""

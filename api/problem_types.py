@@ -52,8 +52,6 @@ STATUS_BY_CODE: dict[str, int] = {
     "insufficient-credits": 402,
     "subscription-not-found": 404,
     "already-subscribed": 409,
-    "already-subscribed": 409,
-    "subscription-not-found": 404,
     "ledger-contention": 503,
     # the platform
     "internal-error": 500,

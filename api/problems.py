@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import (
     ConnectionFailure,
-    ExecutionTimeout,
+    PyMongoError,
     ServerSelectionTimeoutError,
     WaitQueueTimeoutError,
 )
@@ -135,7 +135,7 @@ def outage(error: Exception, method: str) -> DomainError | None:
         found = error
     elif isinstance(error, ServerSelectionTimeoutError | WaitQueueTimeoutError):
         found = DependencyUnavailableError("mongodb")  # nothing was sent
-    elif isinstance(error, ConnectionFailure | ExecutionTimeout):
+    elif isinstance(error, ConnectionFailure) or (isinstance(error, PyMongoError) and error.timeout):
         found = _interrupted("mongodb", method)
     elif isinstance(error, RedisConnectionError | RedisTimeoutError):
         found = DependencyUnavailableError("redis")
@@ -211,8 +211,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _on_validation_error)  # type: ignore[arg-type]
     for kind in (
-        ConnectionFailure,
-        ExecutionTimeout,
+        PyMongoError,
         RedisConnectionError,
         RedisTimeoutError,
         WorkflowUpdateRPCTimeoutOrCancelledError,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
+import pymongo
 import structlog
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
@@ -36,6 +37,7 @@ log = structlog.stdlib.get_logger(__name__)
 Database = AsyncDatabase[dict[str, Any]]
 
 _REOPEN_SECONDS = 1.0
+_OPENING_SECONDS = 120.0
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ class Resources:
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     """Connect to everything without insisting on any of it: what is away answers 503 until it is back."""
     async with AsyncExitStack() as stack:
-        mongo = mongodb.connect(settings)
+        mongo = mongodb.connect(settings, operation_timeout_seconds=settings.dependency_timeout_seconds)
         stack.push_async_callback(mongo.close)
         redis = redis_cache.connect(settings)
         stack.push_async_callback(redis.aclose)
@@ -145,8 +147,9 @@ async def _first_attempt(opener: asyncio.Task[None], resources: Resources) -> No
 async def _keep_opening(resources: Resources) -> None:
     while True:
         try:
-            database = await mongodb.open_database(resources.mongo, resources.settings)
-            await ensure_skills(database)
+            with pymongo.timeout(_OPENING_SECONDS):  # building an index takes longer than a request may
+                database = await mongodb.open_database(resources.mongo, resources.settings)
+                await ensure_skills(database)
         except PyMongoError as error:
             log.warning("database_not_open", fault=type(error).__name__)
             resources.database_tried.set()

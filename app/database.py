@@ -32,15 +32,22 @@ def document_models() -> list[type[Document]]:
     ]
 
 
-def connect(settings: Settings) -> AsyncMongoClient[dict[str, Any]]:
-    """A client that gives up on an absent server within the dependency timeout (the driver waits 30 s)."""
+def connect(
+    settings: Settings, *, operation_timeout_seconds: float | None = None
+) -> AsyncMongoClient[dict[str, Any]]:
+    """A client that gives up on an absent server within the dependency timeout (the driver waits 30 s).
+
+    `operation_timeout_seconds` bounds each operation as a whole, retries included, on a server that is there but
+    does not answer; without it, ten seconds for each answer.
+    """
     timeout_ms = int(settings.dependency_timeout_seconds * 1000)
     return AsyncMongoClient(
         settings.mongodb_uri.get_secret_value(),
         tz_aware=True,
         serverSelectionTimeoutMS=timeout_ms,
         connectTimeoutMS=timeout_ms,
-        socketTimeoutMS=10_000,
+        socketTimeoutMS=None if operation_timeout_seconds else 10_000,
+        timeoutMS=int(operation_timeout_seconds * 1000) if operation_timeout_seconds else None,
         appname="nimmit",
     )
 

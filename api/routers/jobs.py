@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import ConfigDict, StringConstraints
 from starlette.responses import Response
-from workflows.starting import start_job
 
 from api.dependencies import CorrelationId, ResourcesDep
 from api.idempotency import IdempotencyDep
@@ -24,6 +23,7 @@ from app.jobs.queries import JobQueries, visible_to
 from app.lifecycle import Status
 from app.subscriptions.store import get_subscription
 from app.users.models import Role
+from workflows.starting import start_job
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -276,3 +277,73 @@ async def test_login_is_limited_with_and_without_redis(api_settings: Settings, p
             assert_problem(refused, 429, "rate-limited")
             assert 1 <= int(refused.headers["retry-after"]) <= 3600
             assert (await http.post("/auth/login", json=good)).status_code in (429, 200)
+
+
+class Wire:
+    """A TCP relay to MongoDB that can stop carrying bytes, as a hung host or a cut network does."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._to = (host, port)
+        self._clear = asyncio.Event()
+        self._clear.set()
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(*self._to)
+        try:
+            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        except OSError:
+            return
+        finally:
+            far_writer.close()
+            writer.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            await self._clear.wait()
+            writer.write(data)
+        writer.close()
+
+    def hang(self) -> None:
+        self._clear.clear()
+
+    def resume(self) -> None:
+        self._clear.set()
+
+
+async def test_a_hung_mongodb_is_503_within_2_seconds_and_comes_back(
+    api_settings: Settings, people: People
+) -> None:
+    address = urlsplit(api_settings.mongodb_uri.get_secret_value())
+    assert address.hostname is not None
+    assert address.port is not None
+    wire = Wire(address.hostname, address.port)
+    relay = await asyncio.start_server(wire.carry, "127.0.0.1", 0)
+    port = relay.sockets[0].getsockname()[1]
+    through = api_settings.model_copy(
+        update={"mongodb_uri": type(api_settings.mongodb_uri)(f"mongodb://127.0.0.1:{port}")}
+    )
+    _, email = await people.account(Role.CLIENT)
+    login = {"email": email, "password": PASSWORD}
+    async with serve_in_process(through) as http:
+        good = await http.post("/auth/login", json=login)
+        headers = {"Authorization": f"Bearer {good.json()['accessToken']}"}
+        wire.hang()
+        for method, path, body, codes in (
+            ("GET", "/users/me", None, {"dependency-unavailable"}),
+            ("PATCH", "/users/me", {"company": "Acme"}, {"dependency-unavailable", "outcome-unknown"}),
+            ("POST", "/auth/login", login, {"dependency-unavailable", "outcome-unknown"}),
+        ):
+            started = time.monotonic()
+            answer = await http.request(method, path, json=body, headers=headers)
+            assert time.monotonic() - started < 2, f"{method} {path}"
+            assert answer.json()["code"] in codes
+            assert_problem(answer, 503, answer.json()["code"])
+            assert answer.headers["retry-after"].isdigit()
+        wire.resume()
+        for _ in range(50):
+            back = await http.get("/users/me", headers=headers)
+            if back.status_code == 200:
+                break
+            await asyncio.sleep(0.2)
+        assert back.status_code == 200
+    relay.close()
