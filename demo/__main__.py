@@ -17,7 +17,7 @@ from rich.markup import escape
 from app.process import leave
 from app.seed.people import DEFAULT_SEED
 from demo.door import LateError, RefusedError
-from demo.house import OFFER_WINDOW_SECONDS, House, build_stack, forget, start_processes
+from demo.house import House, build_stack, forget, start_processes
 from demo.run import Plan, play, show_addresses
 from demo.show import Show
 from devstack.process import StartError
@@ -71,16 +71,17 @@ def _count(text: str) -> int:
 
 
 def _run(folder: Path, arguments: argparse.Namespace, show: Show) -> int:
+    plan = Plan(arguments.seed, arguments.jobs, arguments.keep)
     show.section("Starting the platform on this machine")
-    began = time.monotonic()
-    with build_stack(folder, uuid.uuid4().hex[:8]) as stack:
+    window = plan.offer_window_seconds
+    with build_stack(folder, uuid.uuid4().hex[:8], offer_window_seconds=window) as stack:
+        titles = ", ".join(service.title for service in SERVICES.values())
+        show.note(f"Starting {titles} …")
         stack.start()
-        show.note(f"{', '.join(service.title for service in SERVICES.values())}: ready")
+        show.note(f"All of them ready after {show.seconds:.1f} s")
         house = start_processes(stack)
-        show.note(f"API and worker, each a process of its own: ready after {time.monotonic() - began:.1f} s")
-        show.note(f"Offers lapse after {OFFER_WINDOW_SECONDS} s here instead of 15 minutes.")
         try:
-            agreed = asyncio.run(_play(Plan(arguments.seed, arguments.jobs), house, show))
+            agreed = asyncio.run(_play(plan, house, show))
             show.console.print()
             if agreed:
                 show.console.print(f"[bold green]All books agree.[/bold green] ({show.seconds:.1f} s in all)")

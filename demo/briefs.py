@@ -16,7 +16,7 @@ class Post:
 
 
 STORY = Post(
-    title="Landing page for our noodle house's delivery menu",
+    title="Landing page for our delivery menu",
     description=(
         "We run a small noodle house and start delivery next month. We need one responsive landing page in HTML "
         "and CSS, with our menu (24 dishes in 5 groups), opening hours, a map and an order button that leads to "

@@ -19,7 +19,7 @@ from demo.show import Show
 
 JOBS_PER_CLIENT = 8  # of at most 5 hours at 1.5 times the rate: within the scale tier's 80 credits
 _ACCEPTS, _DECLINES = 0.7, 0.85  # shares of the answers to offers; the rest lapse
-_LOOK_SECONDS = 0.7  # between two looks of a worker at their offers
+_LOOK_SECONDS = 1.5  # between two looks of a worker at their offers
 _JOB_SECONDS = 240.0
 _ENDED_OFFER = frozenset(
     {"offer-expired", "offer-withdrawn", "offer-not-found", "job-taken", "offer-declined"}
@@ -92,15 +92,15 @@ class Crowd:
         self._numbers[job_id] = number
         worker = await self._accepted_by(job_id)
         note = await self._work(client, worker, job_id, revise=random.random() < 0.2)
+        for person in (client, worker):
+            await person.post(f"/jobs/{job_id}/reviews", {"rating": random.choice((4, 5, 5))})
         await until(
-            lambda: self.admin.get(f"/admin/jobs/{job_id}"),
+            lambda: worker.get(f"/jobs/{job_id}"),
             lambda job: (job.get("payout") or {}).get("status") == "sent",
             f"the payout of job {job_id}",
             seconds=_JOB_SECONDS,
-            every=0.5,
+            every=1.5,
         )
-        for person in (client, worker):
-            await person.post(f"/jobs/{job_id}/reviews", {"rating": random.choice((4, 5, 5))})
         return job_id, note
 
     async def _work(self, client: Person, worker: Person, job_id: str, *, revise: bool) -> str:
@@ -163,14 +163,14 @@ class Crowd:
 
     async def _help_out(self) -> None:
         """The admin: a job that nobody took is given to whoever has a place."""
-        by_id = {worker.id: worker for worker in self.cast.workers}
         while True:
             for job in (await self.admin.get("/admin/jobs?needsAdmin=true&limit=50"))["items"]:
                 if job["phase"] == "rescue" and job["id"] in self._numbers:
-                    await self._assign(job["id"], list(by_id.values()))
-            await asyncio.sleep(2 * _LOOK_SECONDS)
+                    await self._assign(job["id"])
+            await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _assign(self, job_id: str, workers: list[SeedWorker]) -> None:
+    async def _assign(self, job_id: str) -> None:
+        workers = self.cast.workers
         order = Random(f"assign:{self.seed}:{self._numbers[job_id]}").sample(workers, len(workers))
         for worker in order:
             try:

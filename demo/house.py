@@ -24,7 +24,6 @@ from devstack.process import ManagedProcess, StartError
 from devstack.stack import Stack
 from devstack.stripe_sandbox.control import SandboxControl
 
-OFFER_WINDOW_SECONDS = 5
 PLATFORM_BALANCE_CENTS = 5_000_000
 _WORKER_READY_SECONDS = 60.0
 
@@ -49,13 +48,15 @@ class House:
         return f"{ui}/namespaces/{namespace}/workflows/{workflow_id}"
 
 
-def build_stack(data_dir: Path, run: str, environment: Mapping[str, str] | None = None) -> Stack:
+def build_stack(
+    data_dir: Path, run: str, *, offer_window_seconds: int, environment: Mapping[str, str] | None = None
+) -> Stack:
     """The services, not yet started. Given ones are shared with others, so the run's name keeps us apart."""
     known = dict(os.environ if environment is None else environment)
     given = {key: value for key, value in known.items() if key not in _NEVER_GIVEN}
     given["NIMMIT_MONGODB_DATABASE"] = f"nimmit_demo_{run}"
     extra = {
-        "NIMMIT_OFFER_WINDOW_SECONDS": str(OFFER_WINDOW_SECONDS),
+        "NIMMIT_OFFER_WINDOW_SECONDS": str(offer_window_seconds),
         "NIMMIT_TASK_QUEUE_PREFIX": f"demo-{run}-" if "NIMMIT_TEMPORAL_ADDRESS" in given else "",
         "NIMMIT_LOGIN_ATTEMPTS_PER_MINUTE": "100",  # thirty people log in from one address at once
     }
@@ -63,16 +64,26 @@ def build_stack(data_dir: Path, run: str, environment: Mapping[str, str] | None 
 
 
 def start_processes(stack: Stack) -> House:
-    """Start the API and a worker on the services, which run, and wait until both serve."""
-    processes = start_platform(stack, {})
+    """Start the API and a worker on the services, which run. They are not ready yet: see `await_ready`."""
+    processes = start_platform(stack, {}, wait=False)
+    return House(stack, stack.settings(), stack.environment()["NIMMIT_PUBLIC_URL"], processes)
+
+
+async def await_ready(house: House) -> None:
+    """Wait until the API answers and the worker works.
+
+    Raises:
+        StartError: one of them ended or did not come up in time.
+    """
+    stack = house.stack
+    await asyncio.to_thread(stack.process("api").wait_ready)
     worker = stack.process("worker")
     deadline = time.monotonic() + _WORKER_READY_SECONDS
     while "worker_ready" not in worker.log_text():
         if not worker.alive or time.monotonic() > deadline:
             log = "\n".join(worker.log_text().splitlines()[-15:])
             raise StartError(f"the worker is not ready (status {worker.returncode}); its log ends:\n{log}")
-        time.sleep(0.05)
-    return House(stack, stack.settings(), stack.environment()["NIMMIT_PUBLIC_URL"], processes)
+        await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

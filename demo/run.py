@@ -13,7 +13,7 @@ from app.seed.store import SEED_PASSWORD
 from demo.books import Check, check_books
 from demo.crowd import JOBS_PER_CLIENT, Crowd
 from demo.door import Door
-from demo.house import OFFER_WINDOW_SECONDS, House, open_books, seed
+from demo.house import House, await_ready, open_books, seed
 from demo.post_box import show_post
 from demo.show import Show, show_checks
 from demo.story import Story
@@ -29,6 +29,12 @@ class Plan:
 
     seed: int
     jobs: int | None = None
+    keep: bool = False
+
+    @property
+    def offer_window_seconds(self) -> int:
+        """Short, so that a lapse can be watched; longer for many, whose workers look now and then."""
+        return 5 if self.jobs is None else 12
 
     def cast(self) -> Cast:
         """Everybody that this takes."""
@@ -39,27 +45,37 @@ class Plan:
 async def play(plan: Plan, house: House, show: Show) -> bool:
     """Play it through; whether the books agree at the end."""
     cast = plan.cast()
-    seeded = await seed(house.settings, cast)
+    seeded = await seed(house.settings, cast)  # while the API and the worker come up
     show.note(
         f"Seeded {seeded.people} people (seed {plan.seed}): {len(cast.workers)} workers with payout accounts, "
         f"{len(cast.clients)} {'client' if len(cast.clients) == 1 else 'clients'}, one admin."
     )
+    await await_ready(house)
+    show.note(f"API and worker, each a process of its own: ready after {show.seconds:.1f} s")
+    show.note(f"Offers lapse after {plan.offer_window_seconds} s here, instead of 15 minutes.")
     door = Door(house.api_url)
     try:
         admin = await door.login(cast.admin.email)
         if plan.jobs is None:
-            story = Story(door, show, cast, await door.login(cast.clients[0].email), admin)
+            story = Story(
+                door,
+                show,
+                cast,
+                await door.login(cast.clients[0].email),
+                admin,
+                offer_window_seconds=plan.offer_window_seconds,
+            )
             await story.play()
             await show_post(show, house.stack.url("Mail"), [story.client, *story.people.values()])
-            return await _audit(house, show, [story.job_id])
+            return await _audit(house, show, [story.job_id], keep=plan.keep)
         crowd = Crowd(door, show, cast, admin, plan.seed)
         job_ids = await crowd.play(plan.jobs)
-        return await _audit(house, show, job_ids)
+        return await _audit(house, show, job_ids, keep=plan.keep)
     finally:
         await door.close()
 
 
-async def _audit(house: House, show: Show, job_ids: Sequence[str]) -> bool:
+async def _audit(house: House, show: Show, job_ids: Sequence[str], *, keep: bool) -> bool:
     show.section("The demo checks its own books")
     checks = await _checks(house, job_ids)
     agreed = show_checks(show, checks)
@@ -71,6 +87,8 @@ async def _audit(house: House, show: Show, job_ids: Sequence[str]) -> bool:
         ("its ratings", ratings_workflow_id(last)),
     ):
         show.console.print(f"  {title:<12} {escape(house.workflow_url(workflow_id))}", soft_wrap=True)
+    if not keep:
+        show.note("These pages end with the demo; with --keep it stays until Ctrl-C.")
     return agreed
 
 
@@ -89,4 +107,4 @@ def show_addresses(house: House, show: Show) -> None:
     rows = {"API": house.api_url, "API reference": f"{house.api_url}/docs"} | house.stack.urls()
     for title, url in rows.items():
         show.console.print(f"  {title:<16} {url}", soft_wrap=True)
-    show.note(f"Everybody's password is {SEED_PASSWORD}; the offer window is {OFFER_WINDOW_SECONDS} s.")
+    show.note(f"Everybody's password is {SEED_PASSWORD}")

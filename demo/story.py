@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from rich.markup import escape
@@ -11,7 +12,6 @@ from rich.markup import escape
 from app.seed.people import Cast
 from demo import briefs
 from demo.door import Door, Json, LateError, Person, RefusedError, until
-from demo.house import OFFER_WINDOW_SECONDS
 from demo.show import Show, credits_text, dollars_text, show_cards, skill_names
 
 _OPEN = "open"
@@ -26,6 +26,7 @@ class Story:
     cast: Cast
     client: Person
     admin: Person
+    offer_window_seconds: int
     job_id: str = ""
     people: dict[str, Person] = field(default_factory=dict)
 
@@ -82,7 +83,7 @@ class Story:
         """The first worker says no; the next is asked at once."""
         self.show.section("The offers")
         self.show.note(
-            f"The window to answer is {OFFER_WINDOW_SECONDS} seconds in this demo; it is 15 minutes by default."
+            f"The window to answer is {self.offer_window_seconds} seconds in this demo; it is 15 minutes by default."
         )
         worker = await self._offered(1)
         await self._show_offer(worker)
@@ -98,7 +99,7 @@ class Story:
             self._admin_view,
             lambda view: view["offers"][1]["status"] == "expired",
             "the second offer's lapse",
-            seconds=OFFER_WINDOW_SECONDS + 15,
+            seconds=self.offer_window_seconds + 15,
         )
         await third_can_log_in
         self._say_worker(worker, "does not answer, and the offer lapses")
@@ -165,6 +166,8 @@ class Story:
         for side, title in (("byClient", "of the worker"), ("byWorker", "of the client")):
             rating = job["ratings"][side]
             self._say(f"reveals the rating {title}: {'★' * rating['rating']} {escape(rating['comment'])}")
+        for person in (self.client, worker):
+            await until(partial(person.get, "/notifications"), _told_of_ratings, "the last notices")
 
     # -- inside ----------------------------------------------------------------------------------------------
 
@@ -227,6 +230,10 @@ def _detail(refused: RefusedError) -> str:
 
 def _is_paid(job: dict[str, Any]) -> bool:
     return bool(job.get("payout")) and job["payout"]["status"] == "sent"
+
+
+def _told_of_ratings(inbox: Json) -> bool:
+    return any(notice["type"] == "review.revealed" for notice in inbox["items"])
 
 
 def _is_rated(job: dict[str, Any]) -> bool:

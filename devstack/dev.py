@@ -33,8 +33,11 @@ def data_dir() -> Path:
     return Path(os.environ.get("NIMMIT_DATA_DIR") or DATA)
 
 
-def start_platform(stack: Stack, known: dict[str, str]) -> list[ManagedProcess]:
-    """Start the API and a worker on a stack whose services run, and tell them their own address."""
+def start_platform(stack: Stack, known: dict[str, str], *, wait: bool = True) -> list[ManagedProcess]:
+    """Start the API and a worker on a stack whose services run, and tell them their own address.
+
+    Returns when the API answers, or at once without `wait`.
+    """
     port = stack.reserve_port(int(known.get("NIMMIT_API_PORT") or _API_PORT))
     url = f"http://{HOST}:{port}"
     for key, value in (
@@ -48,6 +51,7 @@ def start_platform(stack: Stack, known: dict[str, str]) -> list[ManagedProcess]:
         "api",
         [sys.executable, "-m", "api", "--host", HOST, "--port", str(port)],
         ready=lambda: http_ok(f"{url}/health/live"),
+        wait=wait,
     )
     return [api, worker]
 

@@ -5,6 +5,7 @@ Development and demonstrations only: all of them have one password, and it is in
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,6 +24,8 @@ from app.subscriptions.store import open_subscription
 from app.users.models import ClientProfile, Role, WorkerProfile
 
 SEED_PASSWORD = "mango-sticky-rice"  # noqa: S105  # for development, and refused in production below
+
+_ACCOUNTS_AT_ONCE = 5  # Stripe's test mode takes 25 requests a second
 
 Database = AsyncDatabase[dict[str, Any]]
 
@@ -64,7 +67,7 @@ class Seeder:
         password_hash = await Passwords(self.settings.password_bcrypt_rounds).hash(SEED_PASSWORD)
         people = [_admin(cast.admin), *map(_client, cast.clients), *map(_worker, cast.workers)]
         new = sum([await self._insert(person | {"passwordHash": password_hash}) for person in people])
-        accounts = sum([await self._payout_account(worker) for worker in cast.workers])
+        accounts = sum(await self._payout_accounts(cast.workers))
         subscriptions = sum([await self._subscribe(client) for client in cast.clients])
         if cast.clients:
             await self._histories(cast.clients[0], cast.workers)
@@ -82,6 +85,15 @@ class Seeder:
         if found is None:
             raise LookupError(f"{email} was just written and is not there")
         return str(found["_id"])
+
+    async def _payout_accounts(self, workers: list[SeedWorker]) -> list[bool]:
+        gate = asyncio.Semaphore(_ACCOUNTS_AT_ONCE)
+
+        async def one(worker: SeedWorker) -> bool:
+            async with gate:
+                return await self._payout_account(worker)
+
+        return await asyncio.gather(*map(one, workers))
 
     async def _payout_account(self, worker: SeedWorker) -> bool:
         """Give the worker an account at Stripe, once. The key covers a crash between Stripe's write and ours."""
