@@ -1,0 +1,1 @@
+"""What a job costs, measured beside a floor: see `docs/benchmarks.md`."""
