@@ -86,17 +86,22 @@ class JobDesk:
         """
         return await self.queries.get(job_id, role=principal.role, user_id=principal.user_id)
 
-    async def offer(self, job_id: str, principal: Principal) -> tuple[Job, Offer]:
-        """The caller's own offer of the job; others learn nothing of it.
+    async def offer(self, job_id: str, principal: Principal) -> tuple[Job, int, Offer | None]:
+        """The job, the number of the caller's own offer, and the offer unless it is the one that is open.
+
+        The job alone tells of the open offer, so that the common answer costs one read, and a worker who has heard
+        of an offer can accept it before the offer's own record is written. Others learn nothing of it.
 
         Raises:
             ActRefusedError: the job was never offered to the caller.
         """
-        offer = await self.queries.last_offer(job_id, principal.user_id)
-        job = await self.queries.find(job_id) if offer else None
+        job = await self.queries.find(job_id)
+        if job and job.offered_worker_id == principal.user_id:
+            return job, job.offer_number, None
+        offer = await self.queries.last_offer(job, principal.user_id) if job else None
         if offer is None or job is None:
             raise ActRefusedError(JobErrorCode.OFFER_NOT_FOUND, "This job has not been offered to you.")
-        return job, offer
+        return job, offer.number, offer
 
     def fields(self, principal: Principal, body: RequestModel | None = None) -> dict[str, Any]:
         """What every act carries."""
@@ -134,9 +139,9 @@ async def accept_offer(
     desk: DeskDep,
 ) -> ActView:
     """Accept an offer: a definite yes, or exactly why not. Repeating an accepted offer gets the same yes."""
-    job, offer = await desk.offer(job_id, principal)
+    job, number, offer = await desk.offer(job_id, principal)
     act = Act(**desk.fields(principal))
-    update_id = f"{Update.ACCEPT_OFFER}:{offer.number}:{job.refusals}"
+    update_id = f"{Update.ACCEPT_OFFER}:{number}:{job.refusals}"
     return await desk.hand_over(job, Update.ACCEPT_OFFER, update_id, act, offer=offer)
 
 
@@ -148,9 +153,9 @@ async def decline_offer(
     desk: DeskDep,
 ) -> ActView:
     """Decline an offer, with a reason; the next worker is asked at once."""
-    job, offer = await desk.offer(job_id, principal)
+    job, number, offer = await desk.offer(job_id, principal)
     act = DeclineOffer(**desk.fields(principal, body), reason=body.reason)
-    update_id = f"{Update.DECLINE_OFFER}:{offer.number}"
+    update_id = f"{Update.DECLINE_OFFER}:{number}"
     return await desk.hand_over(job, Update.DECLINE_OFFER, update_id, act, offer=offer)
 
 

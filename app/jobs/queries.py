@@ -38,10 +38,10 @@ class JobQueries:
         found = await self._jobs.find_one({"_id": job_id})
         return Job.model_validate(found) if found else None
 
-    async def last_offer(self, job_id: str, worker_id: str) -> Offer | None:
-        """The last offer of the job to the worker, whatever became of it."""
-        found = await self._offers.find_one({"jobId": job_id, "workerId": worker_id}, sort=[("number", -1)])
-        return Offer.model_validate(found) if found else None
+    async def last_offer(self, job: Job, worker_id: str) -> Offer | None:
+        """The last offer of the job to the worker, whatever became of it; fetched by `_id`."""
+        own = [offer for offer in await self.offers_of(job) if offer.worker_id == worker_id]
+        return own[-1] if own else None
 
     async def open_offers(self, worker_id: str) -> list[Offer]:
         """The worker's open offers, the first to lapse first."""
