@@ -37,7 +37,7 @@ log = structlog.stdlib.get_logger(__name__)
 Database = AsyncDatabase[dict[str, Any]]
 
 _REOPEN_SECONDS = 1.0
-_OPENING_SECONDS = 120.0
+_OPENING_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -147,6 +147,7 @@ async def _first_attempt(opener: asyncio.Task[None], resources: Resources) -> No
 async def _keep_opening(resources: Resources) -> None:
     while True:
         try:
+            await resources.mongo.admin.command("ping")  # fails within the client's own timeout
             with pymongo.timeout(_OPENING_SECONDS):  # building an index takes longer than a request may
                 database = await mongodb.open_database(resources.mongo, resources.settings)
                 await ensure_skills(database)

@@ -228,7 +228,9 @@ async def test_mongodb_away_from_the_start(api_settings: Settings) -> None:
     away = api_settings.model_copy(
         update={"mongodb_uri": type(api_settings.mongodb_uri)(f"mongodb://127.0.0.1:{free_port()}")}
     )
+    before = time.monotonic()
     async with serve_in_process(away) as http:
+        assert time.monotonic() - before < 10, "it starts without MongoDB"
         for path in ("/auth/login", "/auth/register"):
             body = LOGIN if path == "/auth/login" else {**LOGIN, "name": "A", "role": "client"}
             started = time.monotonic()
@@ -340,10 +342,8 @@ async def test_a_hung_mongodb_is_503_within_2_seconds_and_comes_back(
             assert_problem(answer, 503, answer.json()["code"])
             assert answer.headers["retry-after"].isdigit()
         wire.resume()
-        for _ in range(50):
-            back = await http.get("/users/me", headers=headers)
-            if back.status_code == 200:
-                break
+        deadline = time.monotonic() + 15
+        while (await http.get("/users/me", headers=headers)).status_code != 200:
+            assert time.monotonic() < deadline, "it does not come back"
             await asyncio.sleep(0.2)
-        assert back.status_code == 200
     relay.close()
