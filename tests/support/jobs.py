@@ -14,6 +14,7 @@ from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from app.gateways.mail import SmtpMailGateway
+from app.gateways.openai import OpenAIBriefReader
 from app.gateways.storage import Storage
 from app.gateways.stripe import StripeGateway
 from app.ids import new_id
@@ -188,27 +189,29 @@ class JobHarness:
         view: JobStateView = await self.handle(job).query("state", result_type=JobStateView)
         return view
 
-    async def until(
-        self, job: Job, reached: State | Callable[[JobStateView], bool], *, seconds: float = 20
-    ) -> JobStateView:
-        """Wait until the job is in a state (or a predicate holds)."""
+    async def until(self, job: Job, state: State) -> JobStateView:
+        """Wait until the stored job is in a state, then ask the process itself."""
+        await self.until_stored(job, lambda stored: State(stored.status, stored.phase) == state)
+        return await self.state(job)
+
+    async def until_stored(self, job: Job, reached: Callable[[Job], bool], *, seconds: float = 60) -> Job:
+        """Wait until something holds of the stored job. Asks no workflow, which would have to replay for it."""
         async with asyncio.timeout(seconds):
             while True:
-                view = await self.state(job)
-                done = reached(view) if callable(reached) else State(view.status, view.phase) == reached
-                if done:
-                    return view
-                await asyncio.sleep(0.02)
+                stored = await self.stored(job)
+                if reached(stored):
+                    return stored
+                await asyncio.sleep(0.03)
 
     async def until_offered(self, job: Job, *, to: str | None = None) -> str:
         """Wait for an offer (to this worker); the offered worker."""
 
-        def offered(view: JobStateView) -> bool:
-            return view.offered_worker_id is not None and to in (None, view.offered_worker_id)
+        def is_offered(stored: Job) -> bool:
+            return stored.offered_worker_id is not None and to in (None, stored.offered_worker_id)
 
-        view = await self.until(job, offered)
-        assert view.offered_worker_id is not None
-        return view.offered_worker_id
+        stored = await self.until_stored(job, is_offered)
+        assert stored.offered_worker_id is not None
+        return stored.offered_worker_id
 
     async def stored(self, job: Job) -> Job:
         """The projection."""
@@ -232,7 +235,12 @@ def _by(actor: Actor, actor_id: str) -> Act:
 
 @asynccontextmanager
 async def run_harness(
-    client: Client, database: Database, settings: Settings, *, max_cached_workflows: int = 1000
+    client: Client,
+    database: Database,
+    settings: Settings,
+    *,
+    max_cached_workflows: int = 1000,
+    reader: OpenAIBriefReader | None = None,
 ) -> AsyncIterator[JobHarness]:
     """Workers on every queue of a prefix of their own, over a database of the test's own."""
     settings = settings.model_copy(update={"task_queue_prefix": f"{new_id()}-"})
@@ -251,7 +259,7 @@ async def run_harness(
             payments=payments,
             storage=storage,
             mail=SmtpMailGateway(settings.smtp_url, sender=settings.mail_from),
-            reader=None,
+            reader=reader,
         )
         await register_search_attributes(client)
         for worker in build_workers(resources, max_cached_workflows=max_cached_workflows):

@@ -149,10 +149,10 @@ async def test_late_foreign_and_declined_accepts_each_get_their_answer(jobs: Job
     await jobs.decline(job, first, reason="on leave")
     assert await code(first) == "offer-declined"
     await jobs.until_offered(job, to=second)
-    await jobs.until(job, lambda view: view.offered_worker_id != second)
+    await jobs.until_stored(job, lambda stored: stored.offered_worker_id != second)
     assert await code(second) == "offer-expired"
     admin_choice = await jobs.add_worker()
-    await jobs.until(job, lambda view: view.phase in ("rescue", "offering"))
+    await jobs.until_stored(job, lambda stored: stored.phase in ("rescue", "offering"))
     await jobs.assign(job, admin_choice)
     assert (await jobs.stored(job)).worker_id == admin_choice
 

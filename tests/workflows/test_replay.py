@@ -1,0 +1,113 @@
+"""Every stored history replays with the production converter and sandbox; a reordered command is found out."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+
+import pytest
+from temporalio import workflow
+from temporalio.client import Client, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from app.settings import Settings
+from devstack.stack import Stack
+from tests.support.histories import HISTORIES, load, stored
+from tests.support.jobs import Database, run_harness
+from worker.workers import WORKFLOWS
+from workflows.job import JobWorkflow
+
+ALL_WORKFLOWS = [each for classes in WORKFLOWS.values() for each in classes]
+# The branches that must be there; a name missing here is a branch that nobody guards.
+BRANCHES = {
+    "archive-cancelled",
+    "archive-completed",
+    "job-approved",
+    "job-assigned-while-offered",
+    "job-auto-approved",
+    "job-declined-lapsed-full-accepted",
+    "job-model-refused",
+    "job-quote-approved",
+    "job-quote-declined",
+    "job-quote-lapsed",
+    "job-read-by-model",
+    "job-rescued",
+    "job-revised",
+    "job-short-of-credits",
+    "payout-held-then-sent",
+    "payout-sent",
+    "ratings-both",
+    "ratings-window-ended",
+}
+
+
+def replayer(workflows: list[type] | None = None) -> Replayer:
+    """As production runs them: the same converter, the same sandbox."""
+    return Replayer(workflows=workflows or ALL_WORKFLOWS, data_converter=pydantic_data_converter)
+
+
+def test_every_branch_has_a_stored_history() -> None:
+    assert set(stored()) >= BRANCHES
+
+
+@pytest.mark.parametrize("name", stored())
+async def test_a_stored_history_replays(name: str) -> None:
+    result = await replayer().replay_workflow(load(name), raise_on_replay_failure=False)
+    assert result.replay_failure is None, f"{name}: {result.replay_failure}"
+
+
+@pytest.mark.parametrize("name", stored())
+def test_a_stored_history_says_nothing_of_the_machine(name: str) -> None:
+    text = (HISTORIES / f"{name}.json").read_text()
+    assert not re.search(r"/(work|root|home|tmp|usr)/", text)
+    identities = set(re.findall(r'"(?:identity|lastWorkerIdentity)": "([^"]*)"', text))
+    assert identities <= {"scrubbed"}
+
+
+def _swap_first_two_local_activities(history: WorkflowHistory) -> WorkflowHistory:
+    """The history of a workflow whose code made two commands in the other order."""
+    document = copy.deepcopy(history.to_json_dict())
+    markers = [event for event in document["events"] if "markerRecordedEventAttributes" in event]
+    first, second = markers[0], markers[1]
+    key = "markerRecordedEventAttributes"
+    first[key], second[key] = second[key], first[key]
+    return WorkflowHistory.from_json(history.workflow_id, json.dumps(document))
+
+
+async def test_replay_fails_when_a_command_is_reordered() -> None:
+    reordered = _swap_first_two_local_activities(load("job-approved"))
+    result = await replayer().replay_workflow(reordered, raise_on_replay_failure=False)
+    assert isinstance(result.replay_failure, workflow.NondeterminismError)
+
+
+async def test_a_job_runs_without_any_cache(
+    temporal: Client, database: Database, settings: Settings, stack: Stack
+) -> None:
+    """Each workflow task replays the whole history, so a job that depends on memory would not get far.
+
+    Without a cache the SDK may cancel a local activity in flight and run it again once the task has timed out
+    (10 s): slow, and a test of repeatability as well.
+    """
+    stack.require("mongodb", "s3", "stripe")
+    async with run_harness(temporal, database, settings, max_cached_workflows=0) as jobs:
+        worker = await jobs.add_worker(capacity=10)
+        client = await jobs.add_client()
+
+        job = await jobs.post(client)
+        await jobs.until_offered(job, to=worker)
+        await jobs.accept(job, worker)
+        await jobs.start(job, worker)
+        await jobs.submit(job, worker)
+        await jobs.request_revision(job)
+        await jobs.start(job, worker)
+        await jobs.submit(job, worker)
+        await jobs.approve(job)
+        assert (await jobs.handle(job).result())["status"] == "completed"
+
+
+def test_the_job_workflow_is_sandboxed() -> None:
+    """Nobody switched the sandbox off for the workflow that holds the money."""
+    definition = workflow._Definition.must_from_class(JobWorkflow)
+    assert definition.sandboxed
