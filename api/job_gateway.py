@@ -14,7 +14,13 @@ from typing import Any, TypeVar
 
 import orjson
 from pydantic import BaseModel
-from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import QueryRejectCondition
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -80,17 +86,21 @@ class JobGateway:
     async def state(self, job_id: str) -> JobStateView:
         """The live state of a job.
 
+        An ended workflow would still answer, with its last state; what came after it, such as the archive, only
+        the record knows.
+
         Raises:
-            WorkflowEndedError: no workflow answers for it.
+            WorkflowEndedError: no running workflow answers for it.
         """
         handle = self._client.get_workflow_handle(job_workflow_id(job_id))
         try:
             view: JobStateView = await handle.query(
                 STATE_QUERY,
                 result_type=JobStateView,
+                reject_condition=QueryRejectCondition.NOT_OPEN,
                 rpc_timeout=timedelta(seconds=self._settings.dependency_timeout_seconds),
             )
-        except WorkflowQueryFailedError as error:
+        except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
             raise WorkflowEndedError from error
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
