@@ -145,7 +145,7 @@ async def own_live_api(api_settings: Settings) -> AsyncIterator[LiveApi]:
 
 async def _wait_until_alive(live: LiveApi) -> None:
     async with httpx2.AsyncClient(base_url=live.base_url) as http:
-        for _ in range(600):
+        for _ in range(1200):
             if live.process.returncode is not None:
                 _, output = await live.stop()
                 pytest.fail(f"the API ended at its start:\n{output}")
@@ -155,4 +155,4 @@ async def _wait_until_alive(live: LiveApi) -> None:
                 await asyncio.sleep(0.1)
             else:
                 return
-    pytest.fail("the API did not answer within 60 s")
+    pytest.fail("the API did not answer within 120 s")
