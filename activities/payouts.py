@@ -115,7 +115,7 @@ class PayoutActivities:
         activity.logger.warning(
             "transfer refused", extra={"code": error.code, "stripe_request_id": error.request_id}
         )
-        return TransferOutcome(reason=reason, replayed=error.replayed)
+        return TransferOutcome(reason=reason, key_spent=True, replayed=error.replayed)
 
 
 def _outcome(transfer: Transfer, request: SendTransfer) -> TransferOutcome:

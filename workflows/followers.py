@@ -46,10 +46,15 @@ class SendTransfer(BaseModel):
 
 
 class TransferOutcome(BaseModel):
-    """A transfer's id, or why there is none. `replayed`: an old answer under a spent key, so try the next key now."""
+    """A transfer's id, or why there is none.
+
+    `key_spent`: Stripe refused, and saved that under the key. `replayed`: it was an old answer under the key, so try
+    the next key now.
+    """
 
     stripe_transfer_id: str | None = None
     reason: HoldReason | None = None
+    key_spent: bool = False
     replayed: bool = False
 
 

@@ -93,7 +93,7 @@ class PayoutWorkflow:
                     break
             else:
                 reason = outcome.reason or HoldReason.REFUSED
-                self._view.tries += 1
+                self._view.tries += outcome.key_spent
             if not outcome.replayed:
                 await self._hold(reason, nudges)
         if self._reason is not None:
@@ -216,7 +216,9 @@ def render(view: PayoutView) -> str:
         who = "the worker" if view.reason.is_the_workers else "an admin"
         lines.append(f"- Waits for {who}: {_WORDS[view.reason]}")
     if view.next_try_at and view.status not in SETTLED:
-        lines.append(f"- Tries refused: {view.tries}; the next at {_at(view.next_try_at)}, or at a signal")
+        lines.append(
+            f"- Transfers refused: {view.tries}; the next try at {_at(view.next_try_at)}, or at a signal"
+        )
     if view.stripe_transfer_id:
         lines.append(f"- Transfer `{view.stripe_transfer_id}`")
     return "\n".join(lines)

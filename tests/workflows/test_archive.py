@@ -32,6 +32,7 @@ from tests.workflows.followers_support import (
     insert_job,
     insert_worker,
     job_of,
+    skipping_server,
     unique_queue,
     until,
     worker,
@@ -97,6 +98,12 @@ class Scene:
             await credits_.resolve(
                 self.client_id, hold_key(job_id), post=0, release=PRICE, key=release_key(job_id)
             )
+
+
+@pytest_asyncio.fixture
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    async with skipping_server() as environment:
+        yield environment
 
 
 @pytest_asyncio.fixture

@@ -25,13 +25,13 @@ from tests.conftest import Database
 from tests.stripe.processes import Service, sandbox
 from tests.workflows.followers_support import (
     PAY,
-    add_search_attributes,
     history_of,
     insert_client,
     insert_job,
     insert_worker,
     job_of,
     notices_of,
+    skipping_server,
     unique_queue,
     until,
     worker,
@@ -118,11 +118,16 @@ def stripe_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service
 
 
 @pytest_asyncio.fixture
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    async with skipping_server() as environment:
+        yield environment
+
+
+@pytest_asyncio.fixture
 async def scene(
     stripe_sandbox: Service, database: Database, time_skipping: WorkflowEnvironment
 ) -> AsyncIterator[Scene]:
     await ensure_indexes(database)
-    await add_search_attributes(time_skipping.client)
     client_id, worker_id = await insert_client(database), await insert_worker(database)
     job_id = await insert_job(database, client_id=client_id, worker_id=worker_id)
     await Earnings(database).accrue(worker_id, job_id, PAY, key=accrue_key(job_id))
@@ -242,7 +247,8 @@ async def test_a_payout_without_an_account_is_held_and_released_by_the_signal(sc
         await handle.signal(ACCOUNT_UPDATED_SIGNAL)
         await until(lambda: _is(scene, "sent"))
         assert (await scene.env.get_current_time() - begun).total_seconds() < 3600  # no timer was needed
-        assert (await handle.result()).status is PayoutStatus.SENT
+        view = await handle.result()
+    assert (view.status, view.tries) == (PayoutStatus.SENT, 0)  # no key was spent
     await scene.assert_paid_once()
 
 
@@ -265,6 +271,27 @@ async def test_an_account_that_cannot_receive_is_tried_again_by_the_timer(scene:
     await scene.assert_paid_once()
     held = [who for what, who in await notices_of(scene.database, scene.job.job_id) if what == "payout.held"]
     assert held == [scene.job.worker_id]
+
+
+async def test_what_a_long_hold_carries_into_its_next_run_is_not_told_again(scene: Scene) -> None:
+    """As after a continue-as-new: the spent keys are skipped, and the hold that is known is not news."""
+    reason = HoldReason.ACCOUNT_CANNOT_RECEIVE
+    scene.job = scene.job.model_copy(update={"tries": 2, "held_reason": reason.value})
+    account = await scene.open_account(onboarded=False)
+    await scene.fund()
+    queue = unique_queue("billing")
+    async with worker(scene.env.client, queue, [PayoutWorkflow], activities(scene)):
+        handle = await scene.start(queue)
+
+        async def held() -> bool:
+            view = await handle.query(STATE_QUERY, result_type=PayoutView)
+            return (view.status, view.reason, view.tries) == (PayoutStatus.HELD, reason, 3)
+
+        await until(held)
+        assert await notices_of(scene.database, scene.job.job_id) == []
+        await scene.control.complete_onboarding(account)
+        assert (await handle.result()).status is PayoutStatus.SENT
+    await scene.assert_paid_once()
 
 
 async def test_an_empty_platform_balance_needs_an_admin_and_heals_by_itself(scene: Scene) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -27,13 +27,13 @@ from app.settings import Settings
 from devstack.stack import Stack
 from tests.conftest import Database
 from tests.workflows.followers_support import (
-    add_search_attributes,
     history_of,
     insert_client,
     insert_job,
     insert_worker,
     job_of,
     notices_of,
+    skipping_server,
     unique_queue,
     worker,
 )
@@ -66,8 +66,17 @@ class Scene:
     queue: str
     activities: list[Callable[..., Any]]
 
-    def worker(self) -> AbstractAsyncContextManager[None]:
-        return worker(self.env.client, self.queue, [RatingsWorkflow, ArchiveWorkflow], self.activities)
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[None]:
+        """Works until the archive, which the ratings leave behind, has ended too."""
+        async with worker(self.env.client, self.queue, [RatingsWorkflow, ArchiveWorkflow], self.activities):
+            yield
+            await self.archive().result()
+
+    def archive(self) -> WorkflowHandle[Any, ArchiveView]:
+        return self.env.client.get_workflow_handle(
+            archive_workflow_id(self.ratings.job_id), result_type=ArchiveView
+        )
 
     async def start(self) -> WorkflowHandle[Any, RatingsView]:
         return await self.env.client.start_workflow(
@@ -100,11 +109,16 @@ class Scene:
 
 
 @pytest_asyncio.fixture
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    async with skipping_server() as environment:
+        yield environment
+
+
+@pytest_asyncio.fixture
 async def scene(
     stack: Stack, settings: Settings, database: Database, time_skipping: WorkflowEnvironment
 ) -> AsyncIterator[Scene]:
     stack.require("s3")
-    await add_search_attributes(time_skipping.client)
     client_id, worker_id = await insert_client(database), await insert_worker(database)
     payout = {"status": PayoutStatus.SENT, "at": utcnow()}
     job_id = await insert_job(database, client_id=client_id, worker_id=worker_id, payout=payout)
@@ -184,9 +198,8 @@ async def test_the_second_rating_reveals_both(
     told = {("review.revealed", scene.ratings.client_id), ("review.revealed", scene.ratings.worker_id)}
     assert set(await notices_of(scene.database, job_id)) == told
 
-    archive = scene.env.client.get_workflow_handle(archive_workflow_id(job_id), result_type=ArchiveView)
-    assert (await archive.result()).settled
-    assert (await archive.describe()).workflow_type == ARCHIVE_WORKFLOW
+    assert (await scene.archive().result()).settled
+    assert (await scene.archive().describe()).workflow_type == ARCHIVE_WORKFLOW
     job = await job_of(scene.database, job_id)
     entries = [(entry["seq"], entry["action"], entry["actor"]) for entry in job["timeline"][1:]]
     second = Actor.WORKER if first is Actor.CLIENT else Actor.CLIENT
