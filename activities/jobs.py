@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.matching.rank import rank
 from pymongo.asynchronous.database import AsyncDatabase
 from temporalio import activity
 
@@ -13,6 +12,7 @@ from app.jobs.models import ranking_id
 from app.jobs.projection import store_change
 from app.jobs.settlement import settle
 from app.matching.candidates import find_candidates
+from app.matching.rank import rank
 from app.money.credits import Credits
 from app.money.earnings import Earnings
 from app.money.keys import hold_key

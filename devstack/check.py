@@ -18,6 +18,8 @@ _GATES = (
     ("format", ["ruff", "format", "--check", "--quiet", "."]),
     ("types", ["mypy", "--no-error-summary"]),
     ("import contracts", ["lint-imports", "--no-logo"]),
+    ("docs/lifecycle.md", ["python", "-m", "app.lifecycle_doc", "--check"]),
+    ("docs/openapi.json", ["python", "-m", "api.openapi_doc", "--check"]),
 )
 
 
