@@ -59,12 +59,12 @@ async def run(options: argparse.Namespace) -> Results:
         LifeError, TimeoutError: something did not go as it must, or took too long.
     """
     wanted = set(options.only or PARTS)
-    results = Results(said=[])
+    results = Results()
     if "parser" in wanted:
         if options.briefs.is_file():
             results.parser = parser_bench.measure(options.briefs)
         else:
-            results.said = [f"parser: no briefs at {options.briefs.name}, nothing measured"]
+            results.said.append(f"parser: no briefs at {options.briefs.name}, nothing measured")
     if wanted - {"parser"}:
         async with asyncio.timeout(options.minutes * 60):
             await _on_services(options, wanted, results)
@@ -95,10 +95,12 @@ async def _on_services(options: argparse.Namespace, wanted: set[str], results: R
                     results.throughput = await measure_throughput(
                         house.platform,
                         house.floor,
+                        house.processors,
                         jobs=options.jobs,
                         concurrency=options.concurrency,
                         rounds=options.rounds,
                     )
+                results.said.append(f"requests repeated after an unknown outcome: {house.platform.repeats}")
     finally:
         if options.keep_logs:
             shutil.copytree(folder / "logs", options.keep_logs, dirs_exist_ok=True)

@@ -20,9 +20,11 @@ from app.money.credits import Credits
 from app.settings import Settings
 from bench.lives import Board, Door, LifeError
 from bench.people import enlist
+from bench.processor import Processors
 from bench.sides import BareFloor, Bells, Platform
 from devstack.checks import http_ok
 from devstack.process import ManagedProcess
+from devstack.services import SERVICES
 from devstack.stack import Stack
 
 CLIENTS = 4
@@ -41,6 +43,7 @@ class House:
     platform: Platform
     floor: BareFloor
     client: Client
+    processors: Processors
 
 
 def build_stack(folder: Path) -> Stack:
@@ -79,7 +82,8 @@ async def open_house(stack: Stack) -> AsyncIterator[House]:
         settings = stack.settings()
         client = await Client.connect(settings.temporal_address, namespace=settings.temporal_namespace)
         door = await resources.enter_async_context(_door(settings))
-        yield House(Platform(door, client), BareFloor(client, bells), client)
+        pids = {name: stack.process(name).pid for name in (*SERVICES, "api", "worker", "floor")}
+        yield House(Platform(door, client), BareFloor(client, bells), client, Processors(pids))
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ BRIEF = {
 }
 OFFER_SECONDS = 60.0
 _TICK = 0.02
+_REPEATS = 3
 
 
 class LifeError(RuntimeError):
@@ -80,6 +81,7 @@ class Door:
     cast: Cast
     database: Database
     board: Board
+    repeats: int = 0  # of requests whose outcome was unknown: the machine was too busy to answer in time
 
     async def post_job(self, client_id: str) -> str:
         """Post the brief; the job's id."""
@@ -91,15 +93,21 @@ class Door:
         return await self.send(user_id, f"/jobs/{job_id}/{act}", body)
 
     async def send(self, user_id: str, path: str, body: Any, *, key: str | None = None) -> dict[str, Any]:
-        """One POST of a person.
+        """One POST of a person. An unknown outcome is repeated, as the API says that it may be, and counted.
 
         Raises:
-            LifeError: it was refused.
+            LifeError: it was refused, or its outcome stayed unknown.
         """
         headers = {"Authorization": f"Bearer {self.cast.tokens[user_id]}"}
         if key:
             headers["Idempotency-Key"] = key
         answer = await self.http.post(path, json=body, headers=headers)
+        for _ in range(_REPEATS):
+            if answer.status_code != 503:
+                break
+            self.repeats += 1
+            await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
+            answer = await self.http.post(path, json=body, headers=headers)
         if answer.is_error:
             raise LifeError(f"POST {path}: {answer.status_code} {answer.text}")
         content: dict[str, Any] = answer.json()

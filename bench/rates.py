@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.processor import Processors, difference
 from bench.sides import Side
 
 
@@ -18,6 +19,7 @@ class Batch:
     jobs: int
     seconds: float
     settled_seconds: float
+    processor: dict[str, float]  # seconds by process, until nothing was left to do
 
     @property
     def rate(self) -> float:
@@ -65,6 +67,12 @@ class Throughput:
         )
 
 
+def processor_per_job(batches: Sequence[Batch]) -> dict[str, float]:
+    """Seconds of processor time a job, by process, over all batches."""
+    jobs = sum(batch.jobs for batch in batches)
+    return {name: sum(batch.processor[name] for batch in batches) / jobs for name in batches[0].processor}
+
+
 @dataclass(frozen=True, slots=True)
 class Latency:
     """Seconds that acceptances took, in turns, one at a time."""
@@ -96,21 +104,21 @@ def percentile(values: Sequence[float], percent: int) -> float:
 
 
 async def measure_throughput(
-    platform: Side, floor: Side, *, jobs: int, concurrency: int, rounds: int
+    platform: Side, floor: Side, processors: Processors, *, jobs: int, concurrency: int, rounds: int
 ) -> Throughput:
     """Rounds of `jobs` lives at `concurrency`, after one of each that is not counted."""
     for side in (platform, floor):
-        await _batch(side, min(jobs, concurrency), concurrency)
+        await _batch(side, processors, min(jobs, concurrency), concurrency)
     found = Throughput([], [], concurrency)
     for number in range(rounds):
         # Whoever goes second finds the caches of the other: take turns in that, too.
         order = [(platform, found.platform), (floor, found.floor)]
         for side, batches in order if number % 2 == 0 else reversed(order):
-            batches.append(await _batch(side, jobs, concurrency))
+            batches.append(await _batch(side, processors, jobs, concurrency))
     return found
 
 
-async def _batch(side: Side, jobs: int, concurrency: int) -> Batch:
+async def _batch(side: Side, processors: Processors, jobs: int, concurrency: int) -> Batch:
     lives: list[str] = []
     left = iter(range(jobs))
 
@@ -118,13 +126,13 @@ async def _batch(side: Side, jobs: int, concurrency: int) -> Batch:
         for _ in left:
             lives.append(await side.live())  # noqa: PERF401  # each in its turn, and kept if the next fails
 
+    before = processors.seconds()
     started = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(concurrency):
-            group.create_task(lane())
+    await asyncio.gather(*(lane() for _ in range(concurrency)))
     seconds = time.perf_counter() - started
     await side.settle(lives)
-    return Batch(jobs, seconds, time.perf_counter() - started)
+    settled_seconds = time.perf_counter() - started
+    return Batch(jobs, seconds, settled_seconds, difference(before, processors.seconds()))
 
 
 async def measure_latency(platform: Side, floor: Side, *, samples: int) -> Latency:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from bench import parser
 from bench.counts import Counts
 from bench.histories import Work
 from bench.meter import Tally
-from bench.rates import Latency, Spread, Throughput, percentile
+from bench.rates import Latency, Spread, Throughput, percentile, processor_per_job
 
 MAX_EVENTS = 60
 RATIO_AIM = 0.7
@@ -30,7 +30,7 @@ class Results:
     throughput: Throughput | None = None
     latency: Latency | None = None
     parser: parser.ParserScore | None = None
-    said: list[str] | None = None
+    said: list[str] = field(default_factory=list)
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -44,6 +44,10 @@ def as_json(results: Results) -> dict[str, Any]:
         found["throughput"] = asdict(results.throughput) | {
             "ratio": asdict(results.throughput.ratio),
             "settledRatio": asdict(results.throughput.settled_ratio),
+            "processorPerJob": {
+                "platform": processor_per_job(results.throughput.platform),
+                "floor": processor_per_job(results.throughput.floor),
+            },
             "aim": RATIO_AIM,
         }
     if results.latency:
@@ -88,7 +92,7 @@ def show(results: Results, console: Console) -> None:
     if results.parser:
         console.print(f"\n[bold]Parser[/]  the aim is an F1 above {F1_AIM:.2f}")
         console.print(parser.report(results.parser), highlight=False)
-    for line in results.said or []:
+    for line in results.said:
         console.print(f"\n{line}")
 
 
@@ -164,6 +168,23 @@ def _show_throughput(found: Throughput, console: Console) -> None:
     console.print(table)
     console.print(f"ratio {_spread(found.ratio)}; the aim is {RATIO_AIM}")
     console.print(f"with payouts sent and notices delivered {_spread(found.settled_ratio)}")
+    _show_processor(found, console)
+
+
+def _show_processor(found: Throughput, console: Console) -> None:
+    platform, floor = processor_per_job(found.platform), processor_per_job(found.floor)
+    table = Table(title="Processor time a job with all that follows, milliseconds")
+    for name in ("process", "platform", "floor"):
+        table.add_column(name, justify="left" if name == "process" else "right")
+    for name in sorted(platform, key=lambda name: -platform[name]):
+        table.add_row(name, f"{1000 * platform[name]:.1f}", f"{1000 * floor[name]:.1f}")
+    table.add_section()
+    totals = 1000 * sum(platform.values()), 1000 * sum(floor.values())
+    table.add_row("all", f"{totals[0]:.1f}", f"{totals[1]:.1f}")
+    console.print(table)
+    console.print(
+        f"floor over platform {totals[1] / totals[0]:.2f}: the ratio that a machine with nothing idle shows"
+    )
 
 
 def _show_latency(found: Latency, console: Console) -> None:

@@ -43,6 +43,11 @@ class Platform:
         self._door, self._client = door, client
         self._turn = itertools.cycle(door.cast.clients)
 
+    @property
+    def repeats(self) -> int:
+        """Requests that had to be repeated so far."""
+        return self._door.repeats
+
     async def live(self) -> str:
         """Post, accept, start, submit, approve."""
         return job_workflow_id(await self._door.live(next(self._turn)))
