@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
 import signal
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
+from pymongo.errors import PyMongoError
 from rich.markup import escape
 
+from app.gateways.payments import PaymentError
 from app.process import leave
 from app.seed.people import DEFAULT_SEED
 from demo.door import LateError, RefusedError
@@ -25,7 +29,6 @@ from devstack.services import ROOT, SERVICES
 from devstack.stack import Stack, StackInUseError
 from devstack.toolchain import BuildError, MissingToolError
 
-KEPT = ROOT / ".nimmit" / "demo"
 MOST_JOBS = 500
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells say it
 
@@ -38,11 +41,7 @@ def main() -> int:
     show = Show()
     try:
         if arguments.keep:
-            if KEPT.exists():
-                with Stack(KEPT, given={}):  # refuses while another demo is running there
-                    pass
-                shutil.rmtree(KEPT)
-            return _run(KEPT, arguments, show)
+            return _run(_kept_folder(), arguments, show)
         with tempfile.TemporaryDirectory(prefix="nimmit-demo-", ignore_cleanup_errors=True) as folder:
             return _run(Path(folder), arguments, show)
     except KeyboardInterrupt:
@@ -50,9 +49,26 @@ def main() -> int:
         return INTERRUPTED
     except StackInUseError as error:
         show.console.print(f"[red]{escape(str(error))}: stop that demo first[/red]")
-    except (StartError, MissingToolError, BuildError) as error:
+    except (StartError, MissingToolError, BuildError, FileExistsError) as error:
         show.console.print(f"[red]{escape(str(error))}[/red]")
     return 1
+
+
+def _kept_folder() -> Path:
+    """Where a kept demo lives: `NIMMIT_DEMO_DIR`, or `.nimmit/demo` in the project. The last one is forgotten.
+
+    Raises:
+        StackInUseError: it is still running.
+        FileExistsError: there is something else in the folder.
+    """
+    folder = Path(os.environ.get("NIMMIT_DEMO_DIR") or ROOT / ".nimmit" / "demo")
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / "stack.lock").is_file():
+            raise FileExistsError(f"{folder} holds something that is no demo")
+        with Stack(folder, given={}):
+            pass
+        shutil.rmtree(folder)
+    return folder
 
 
 def _arguments() -> argparse.Namespace:
@@ -83,7 +99,9 @@ def _run(folder: Path, arguments: argparse.Namespace, show: Show) -> int:
         try:
             agreed = asyncio.run(_play(plan, house, show))
             show.console.print()
-            if agreed:
+            if agreed is None:
+                show.console.print("[bold red]The demo did not come to its end: see above.[/bold red]")
+            elif agreed:
                 show.console.print(f"[bold green]All books agree.[/bold green] ({show.seconds:.1f} s in all)")
             else:
                 show.console.print("[bold red]The books do not agree: see above.[/bold red]")
@@ -96,12 +114,12 @@ def _run(folder: Path, arguments: argparse.Namespace, show: Show) -> int:
     return 0 if agreed else 1
 
 
-async def _play(plan: Plan, house: House, show: Show) -> bool:
-    """The run, with what went wrong told plainly."""
+async def _play(plan: Plan, house: House, show: Show) -> bool | None:
+    """Whether the books agree; None, with what went wrong told plainly, when it did not come that far."""
     try:
         return await play(plan, house, show)
-    except* (RefusedError, LateError, httpx2.HTTPError) as failures:
-        for failure in failures.exceptions:
+    except* (RefusedError, LateError, StartError, httpx2.HTTPError, PyMongoError, PaymentError) as failures:
+        for failure in _each(failures):
             show.console.print(f"[bold red]It went wrong:[/bold red] {escape(str(failure))}")
         for process in house.processes:
             if not process.alive:
@@ -109,7 +127,16 @@ async def _play(plan: Plan, house: House, show: Show) -> bool:
             lines = [line for line in process.log_text().splitlines() if '"error"' in line][-5:]
             for line in lines:
                 show.console.print(f"  {process.name}: {escape(line)}", soft_wrap=True)
-    return False
+    return None
+
+
+def _each(failures: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+    """The failures themselves, however deep the groups."""
+    for failure in failures.exceptions:
+        if isinstance(failure, BaseExceptionGroup):
+            yield from _each(failure)
+        else:
+            yield failure
 
 
 def _stay(house: House, show: Show) -> None:

@@ -200,7 +200,8 @@ class Crowd:
             + ")",
             "answers to offers": ", ".join(f"{count} {what}" for what, count in self.answers.most_common()),
             "approved": ", ".join(f"{count} {what}" for what, count in sorted(notes.items())),
-            "HTTP requests": f"{self.door.requests} ({self.door.requests / seconds:.0f} a second)",
+            "HTTP requests": f"{self.door.requests} ({self.door.requests / seconds:.0f} a second), "
+            f"{self.door.repeats} repeated after a 503",
         }
         table = Table(title="Summary", title_justify="left", show_header=False)
         for title, text in rows.items():

@@ -12,6 +12,8 @@ import httpx2
 
 from app.seed.store import SEED_PASSWORD
 
+_PATIENCE_SECONDS = 60.0
+
 Json = dict[str, Any]
 T = TypeVar("T")
 
@@ -34,7 +36,7 @@ class Door:
 
     def __init__(self, url: str, *, at_once: int = 16) -> None:
         self.url = url
-        self.requests = 0
+        self.requests = self.repeats = 0
         self.http = httpx2.AsyncClient(base_url=url, timeout=30)
         self._gate = asyncio.Semaphore(at_once)
 
@@ -51,13 +53,15 @@ class Door:
     async def send(self, method: str, path: str, *, body: Any, headers: dict[str, str]) -> Json:
         """One request; its JSON answer.
 
-        A 503 whose outcome is unknown is repeated once, as the API says it may be.
+        A 503 is repeated, also when its outcome is unknown: the API promises that it is done at most once.
 
         Raises:
             RefusedError: the platform refused.
         """
+        deadline = time.monotonic() + _PATIENCE_SECONDS
         answer = await self._once(method, path, body, headers)
-        if answer.status_code == 503:
+        while answer.status_code == 503 and time.monotonic() < deadline:
+            self.repeats += 1
             await asyncio.sleep(float(answer.headers.get("retry-after", "1")))
             answer = await self._once(method, path, body, headers)
         content: Json = answer.json() if answer.content else {}

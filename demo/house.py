@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +19,14 @@ from app.money.credits import Credits
 from app.seed.people import Cast
 from app.seed.store import Seeded, Seeder
 from app.settings import Settings
+from devstack.checks import http_ok
 from devstack.dev import start_platform
 from devstack.process import ManagedProcess, StartError
 from devstack.stack import Stack
 from devstack.stripe_sandbox.control import SandboxControl
 
 PLATFORM_BALANCE_CENTS = 5_000_000
-_WORKER_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0  # a busy machine takes a minute to import everything
 
 # The demo pays by its own sandbox and mails to its own sink, whatever the environment has.
 _NEVER_GIVEN = ("NIMMIT_STRIPE_API_BASE", "NIMMIT_STRIPE_API_KEY", "NIMMIT_SMTP_URL")
@@ -75,15 +76,30 @@ async def await_ready(house: House) -> None:
     Raises:
         StartError: one of them ended or did not come up in time.
     """
-    stack = house.stack
-    await asyncio.to_thread(stack.process("api").wait_ready)
-    worker = stack.process("worker")
-    deadline = time.monotonic() + _WORKER_READY_SECONDS
-    while "worker_ready" not in worker.log_text():
-        if not worker.alive or time.monotonic() > deadline:
-            log = "\n".join(worker.log_text().splitlines()[-15:])
-            raise StartError(f"the worker is not ready (status {worker.returncode}); its log ends:\n{log}")
-        await asyncio.sleep(0.05)
+    deadline = time.monotonic() + _READY_SECONDS
+    for name, is_ready in (("api", _api_answers(house.api_url)), ("worker", _worker_works(house.stack))):
+        process = house.stack.process(name)
+        while not await asyncio.to_thread(is_ready):
+            if not process.alive or time.monotonic() > deadline:
+                log = "\n".join(process.log_text().splitlines()[-15:])
+                raise StartError(
+                    f"the {name} is not ready (status {process.returncode}); its log ends:\n{log}"
+                )
+            await asyncio.sleep(0.1)
+
+
+def _api_answers(url: str) -> Callable[[], bool]:
+    def answers() -> bool:
+        try:
+            return http_ok(f"{url}/health/live")
+        except OSError:
+            return False
+
+    return answers
+
+
+def _worker_works(stack: Stack) -> Callable[[], bool]:
+    return lambda: "worker_ready" in stack.process("worker").log_text()
 
 
 @asynccontextmanager

@@ -158,6 +158,11 @@ class Cast:
     clients: list[SeedClient] = field(default_factory=list)
     workers: list[SeedWorker] = field(default_factory=list)
 
+    @property
+    def everybody(self) -> list[SeedAdmin | SeedClient | SeedWorker]:
+        """All of them, the admin first."""
+        return [self.admin, *self.clients, *self.workers]
+
 
 _COMPANIES = (
     ("Maya Lindqvist", "Lotus & Lime Noodle House"),
