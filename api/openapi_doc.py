@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from api.main import create_app
+from app.generated_file import keep
 from app.settings import Settings
 
 FILE = Path(__file__).parents[1] / "docs" / "openapi.json"
@@ -18,16 +19,5 @@ def render() -> str:
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def main(arguments: list[str]) -> int:
-    """Write the document, or with `--check` say whether it is current."""
-    if "--check" not in arguments:
-        FILE.write_text(render())
-        return 0
-    if FILE.is_file() and FILE.read_text() == render():
-        return 0
-    sys.stderr.write("docs/openapi.json is not what the routes say now: run `python -m api.openapi_doc`\n")
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(keep(FILE, render(), made_by="python -m api.openapi_doc", arguments=sys.argv[1:]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from app.generated_file import keep
 from app.lifecycle import ENDS, INITIAL, TABLE, Actor, Cell, State
 
 FILE = Path(__file__).parents[1] / "docs" / "lifecycle.md"
@@ -54,16 +55,5 @@ def _node(state: State) -> str:
     return f"{state.status}_{state.phase}"
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page, or with `--check` say whether it is current."""
-    if "--check" not in arguments:
-        FILE.write_text(render())
-        return 0
-    if FILE.is_file() and FILE.read_text() == render():
-        return 0
-    sys.stderr.write("docs/lifecycle.md is not what the table says now: run `python -m app.lifecycle_doc`\n")
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(keep(FILE, render(), made_by="python -m app.lifecycle_doc", arguments=sys.argv[1:]))
