@@ -13,7 +13,7 @@ from hashlib import sha256
 from app.matching.models import Candidate, Factor, Ranking, ScoreCard, Weights
 from app.skills.taxonomy import BY_SLUG
 
-RANKING_VERSION = "rank-1"
+RANKING_VERSION = "rank-2"
 
 PRIOR_RATING = 4  # stars that a newcomer is presumed to have
 PRIOR_RATING_COUNT = 5  # reviews' worth of that presumption
@@ -21,6 +21,7 @@ PRIOR_ACCEPTED = 3  # Beta(3, 2): a newcomer is presumed to accept three offers 
 PRIOR_DECLINED = 2
 COOL_DOWN = timedelta(hours=1)  # after a decline, no offer at all in the first round
 DECLINE_MEMORY = timedelta(hours=24)  # after which a decline costs nothing
+LEAST_FIT = Fraction(1, 5)  # of the skills wanted; with less, being on shift must not win the first round
 ADJACENT_CREDIT = Fraction(1, 3)  # of a missing skill, for another skill of its trade, in a widened round
 
 _FAR_FUTURE = datetime.max.replace(tzinfo=UTC)
@@ -175,6 +176,8 @@ def _reason(
         return f"at capacity ({candidate.active_jobs} of {candidate.capacity} jobs)"
     if wanted and not widened and not set(wanted) & set(candidate.skills):
         return "has none of the required skills"
+    if not widened and skill_fit(candidate.skills, wanted) < LEAST_FIT:
+        return "has too few of the required skills"
     declined = candidate.declined_recently_at
     if declined is not None and not widened and now < declined + COOL_DOWN:
         until = (declined + COOL_DOWN).astimezone(UTC)

@@ -311,3 +311,15 @@ def test_on_shift_comes_first_whatever_else_is_true(
     there = {entry.worker_id: entry.on_shift for entry in candidates}
     order = [there[name] for name in rank(candidates, wanted, now=NOW, widened=widened).eligible_ids]
     assert order == sorted(order, reverse=True)
+
+
+def test_somebody_on_shift_with_hardly_any_of_the_skills_waits_for_the_wider_round() -> None:
+    wanted = ["figma", "html", "css", "web-design", "copywriting", "landing-pages"]
+    barely = Candidate(worker_id="barely", skills=["landing-pages"], on_shift=True, capacity=3)
+    asleep = Candidate(worker_id="asleep", skills=wanted, on_shift=False, capacity=3)
+    first = rank([barely, asleep], wanted, now=datetime(2026, 11, 22, 3, tzinfo=UTC))
+    assert first.eligible_ids == ["asleep"]
+    reasons = {card.worker_id: card.passed_over_reason for card in first.cards}
+    assert reasons["barely"] == "has too few of the required skills"
+    wider = rank([barely, asleep], wanted, now=datetime(2026, 11, 22, 3, tzinfo=UTC), widened=True)
+    assert set(wider.eligible_ids) == {"barely", "asleep"}
