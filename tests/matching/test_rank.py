@@ -306,7 +306,7 @@ def test_getting_better_never_lowers_a_rank(
 def test_on_shift_comes_first_whatever_else_is_true(
     candidates: list[Candidate],
     wanted: list[str],
-    widened: bool,  # noqa: FBT001
+    widened: bool,
 ) -> None:
     there = {entry.worker_id: entry.on_shift for entry in candidates}
     order = [there[name] for name in rank(candidates, wanted, now=NOW, widened=widened).eligible_ids]

@@ -25,7 +25,7 @@ def local(zone: str, *moment: int) -> datetime:
 @pytest.mark.parametrize(
     ("hour", "minute", "on"), [(8, 59, False), (9, 0, True), (16, 59, True), (17, 0, False), (3, 0, False)]
 )
-def test_a_shift_includes_its_start_and_not_its_end(hour: int, minute: int, on: bool) -> None:  # noqa: FBT001
+def test_a_shift_includes_its_start_and_not_its_end(hour: int, minute: int, on: bool) -> None:
     assert is_on_shift(OFFICE, PHNOM_PENH, local(PHNOM_PENH, 2026, 3, 2, hour, minute)) is on
 
 
@@ -39,7 +39,7 @@ def test_an_american_afternoon_is_a_cambodian_night() -> None:
     ("day", "hour", "on"),
     [(6, 21, False), (6, 22, True), (7, 0, True), (7, 5, True), (7, 6, False), (8, 1, False)],
 )
-def test_a_shift_may_cross_midnight(day: int, hour: int, on: bool) -> None:  # noqa: FBT001
+def test_a_shift_may_cross_midnight(day: int, hour: int, on: bool) -> None:
     assert is_on_shift(NIGHT, NEW_YORK, local(NEW_YORK, 2026, 2, day, hour, 0)) is on
 
 
