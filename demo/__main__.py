@@ -42,8 +42,7 @@ def main() -> int:
     try:
         if arguments.keep:
             return _run(_kept_folder(), arguments, show)
-        with tempfile.TemporaryDirectory(prefix="nimmit-demo-", ignore_cleanup_errors=True) as folder:
-            return _run(Path(folder), arguments, show)
+        return _in_passing(arguments, show)
     except KeyboardInterrupt:
         show.console.print("\nInterrupted; all stopped.")
         return INTERRUPTED
@@ -52,6 +51,24 @@ def main() -> int:
     except (StartError, MissingToolError, BuildError, FileExistsError) as error:
         show.console.print(f"[red]{escape(str(error))}[/red]")
     return 1
+
+
+def _in_passing(arguments: argparse.Namespace, show: Show) -> int:
+    """In a folder that ends with the demo, unless it failed: then its logs are worth a look."""
+    folder = Path(tempfile.mkdtemp(prefix="nimmit-demo-"))
+    failed = True
+    try:
+        status = _run(folder, arguments, show)
+        failed = status != 0
+    except KeyboardInterrupt:
+        failed = False
+        raise
+    finally:
+        if failed:
+            show.console.print(f"The logs are kept in {folder / 'logs'}", soft_wrap=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    return status
 
 
 def _kept_folder() -> Path:
