@@ -174,10 +174,8 @@ def _reason(
         return "not available"
     if candidate.active_jobs >= candidate.capacity:
         return f"at capacity ({candidate.active_jobs} of {candidate.capacity} jobs)"
-    if wanted and not widened and not set(wanted) & set(candidate.skills):
-        return "has none of the required skills"
-    if not widened and skill_fit(candidate.skills, wanted) < LEAST_FIT:
-        return "has too few of the required skills"
+    if not widened and (fit := skill_fit(candidate.skills, wanted)) < LEAST_FIT:
+        return f"has {'too few' if fit else 'none'} of the required skills"
     declined = candidate.declined_recently_at
     if declined is not None and not widened and now < declined + COOL_DOWN:
         until = (declined + COOL_DOWN).astimezone(UTC)
