@@ -18,6 +18,8 @@ from tests.e2e.platform import Database, Platform
 from tests.support.http import Json, mails, until
 from workflows.contracts import job_workflow_id, payout_workflow_id
 
+# The journal's rows of a completed job, each written once.
+_KINDS = ("credit_hold", "hold_resolution", "worker_accrual", "worker_transfer")
 ENDED = {(state.status.value, state.phase.value) for state in (RATING, ARCHIVED, CANCELLED)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from app.subscriptions.tiers import TierName
 from app.users.models import Role
 from app.users.store import NewUser, UserStore
 from devstack.checks import http_ok
+from devstack.process import StartError
 from devstack.stack import Stack
 from tests.support.http import PASSWORD, Door, Person
 from workflows.connection import connect as connect_temporal
@@ -83,22 +84,55 @@ class Platform:
         """Start what was killed again, with the same port and data, and wait until it is ready."""
         if name == "worker":
             self.worker_ready.forget()
-        await asyncio.to_thread(self.stack.restart, name)
+        try:
+            await asyncio.to_thread(self.stack.restart, name)
+        except StartError:
+            await asyncio.to_thread(self._wait_again, name)
+
+    async def work(self, *, dying_in: str | None = None, after_writes: int = 1) -> None:
+        """Start the worker anew; one that is `dying_in` an activity kills itself after so many writes of it."""
+        argv = [sys.executable, "-m", "worker"]
+        if dying_in:
+            argv = [sys.executable, "-m", "tests.e2e.dying_worker", dying_in, str(after_writes)]
+        self.worker_ready.forget()
+        await self._spawn("worker", argv, self.worker_ready)
 
     async def serve(self, **variables: str) -> None:
         """Start the API anew with further settings; jobs get their policy (windows) from the API that takes them."""
         port = self.door.url.rpartition(":")[2]
         argv = [sys.executable, "-m", "api", "--host", "127.0.0.1", "--port", port]
         ready = f"{self.door.url}/health/live"
-        await asyncio.to_thread(
-            self.stack.spawn, "api", argv, ready=lambda: http_ok(ready), env={**SETTINGS, **variables}
-        )
+        await self._spawn("api", argv, lambda: http_ok(ready), SETTINGS | variables)
+
+    async def _spawn(
+        self, name: str, argv: list[str], ready: Callable[[], bool], env: dict[str, str] | None = None
+    ) -> None:
+        await asyncio.to_thread(self.stack.spawn, name, argv, ready=ready, env=env, wait=False)
+        await asyncio.to_thread(self._wait_again, name)
+
+    def _wait_again(self, name: str) -> None:
+        """Wait for a process once more if it is alive but slow: the machine may be busy."""
+        process = self.stack.process(name)
+        try:
+            process.wait_ready()
+        except StartError:
+            if not process.alive:
+                raise
+            process.wait_ready()
 
     async def heal(self) -> None:
         """Start whatever does not run."""
         for name in (*SERVICES, "worker", "api"):
             if not self.stack.process(name).alive:
                 await self.revive(name)
+
+    async def death(self, name: str, *, seconds: float = 30) -> None:
+        """Wait until a process has ended by itself.
+
+        Raises:
+            subprocess.TimeoutExpired: it lives on.
+        """
+        await asyncio.to_thread(self.stack.process(name).wait, seconds)
 
     async def client(self, *, tier: TierName = TierName.SCALE) -> Person:
         """A client with a verified account and a subscription, logged in."""
@@ -156,7 +190,6 @@ async def run_platform(folder: Path) -> AsyncIterator[Platform]:
         for name in ("NIMMIT_PUBLIC_URL", "NIMMIT_PORTAL_URL"):
             stack.set_variable(name, url)
         ready = WorkerReady(folder / "logs" / "worker.log")
-        stack.spawn("worker", [sys.executable, "-m", "worker"], ready=ready, wait=False)
         settings = stack.settings()
         async with connect(settings) as mongo:
             database = await open_database(mongo, settings)
@@ -164,8 +197,8 @@ async def run_platform(folder: Path) -> AsyncIterator[Platform]:
             temporal = await connect_temporal(settings)
             platform = Platform(stack, settings, door, database, temporal, payments, ready)
             try:
+                await platform.work()
                 await platform.serve()
-                await asyncio.to_thread(stack.process("worker").wait_ready)
                 yield platform
             finally:
                 await door.close()

@@ -1,0 +1,168 @@
+"""`kill -9` in mid-offer and mid-completion: the job ends the same, and nothing happens twice.
+
+First by luck: every process in turn, at a random instant of several acts in flight. Then by design: a worker that
+dies right after a chosen write. A caller without an answer repeats the same request, as the API tells them to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from random import Random
+
+import pytest
+import pytest_asyncio
+
+from tests.e2e.checks import actions, check_all, job_of, settled
+from tests.e2e.platform import Platform
+from tests.e2e.play import Board, watching, work
+from tests.support.http import Person, RefusedError
+
+JOBS = 4
+
+
+@pytest_asyncio.fixture(scope="module")
+async def platform(whole: Platform) -> Platform:
+    """Offers outlive a crash."""
+    await whole.serve(NIMMIT_OFFER_WINDOW_SECONDS="120")
+    return whole
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def mended(platform: Platform) -> AsyncIterator[None]:
+    """Whatever a test killed runs again afterwards, with an ordinary worker."""
+    yield
+    await platform.heal()
+    if "-m worker" not in " ".join(platform.stack.process("worker").argv):
+        await platform.work()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def client(platform: Platform) -> Person:
+    """Who posts every job."""
+    return await platform.client()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def workers(platform: Platform) -> list[Person]:
+    """The only workers who are available."""
+    await platform.database["users"].update_many(
+        {"role": "worker"}, {"$set": {"workerProfile.available": False}}
+    )
+    return [await platform.worker(capacity=10) for _ in range(4)]
+
+
+async def killed_meanwhile(
+    platform: Platform, victim: str, delay: float, acts: Iterable[Awaitable[object]]
+) -> None:
+    """Kill while the acts are in flight, start again, and let everybody get their answer."""
+    running = [asyncio.ensure_future(act) for act in acts]
+    await asyncio.sleep(delay)
+    await platform.kill(victim)
+    await platform.revive(victim)
+    await asyncio.gather(*running)
+
+
+@pytest.mark.parametrize("victim", ["worker", "api", "temporal", "mongodb"])
+async def test_a_kill_in_mid_offer_and_in_mid_completion(
+    platform: Platform, client: Person, workers: list[Person], victim: str
+) -> None:
+    random = Random(f"crash:{victim}")
+    async with watching(workers) as board:
+        job_ids = [str((await client.post_job())["id"]) for _ in range(JOBS)]
+        offered = [await board.offer(job_id, 1) for job_id in job_ids]
+    accepts = [who.act(job_id, "offer/accept") for who, job_id in zip(offered, job_ids, strict=True)]
+    await killed_meanwhile(platform, victim, random.uniform(0, 0.15), accepts)
+    for who, job_id in zip(offered, job_ids, strict=True):
+        await who.act(job_id, "start")
+        await who.upload(job_id)
+        await who.act(job_id, "submit", {"note": "done"})
+    approvals = [client.act(job_id, "approve") for job_id in job_ids]
+    await killed_meanwhile(platform, victim, random.uniform(0, 0.15), approvals)
+    await settled(platform, job_ids)
+    for job_id in job_ids:
+        expected = [
+            "start_parsing",
+            "hold_credits",
+            "make_offer",
+            "accept_offer",
+            "start",
+            "submit",
+            "approve",
+        ]
+        assert actions(await job_of(platform.database, job_id)) == expected
+    await check_all(platform, job_ids, mail_may_repeat=True)
+
+
+async def refusal(act: Awaitable[object]) -> str | None:
+    """The code of a definite no; None for a yes."""
+    try:
+        await act
+    except RefusedError as refused:
+        return refused.code
+    return None
+
+
+async def offered_job(client: Person, board: Board) -> tuple[str, Person]:
+    """A job with an open offer, and to whom."""
+    job_id = str((await client.post_job())["id"])
+    return job_id, await board.offer(job_id, 1)
+
+
+@pytest.mark.parametrize(
+    ("activity", "writes"), [("assign_worker", 1), ("assign_worker", 2), ("assign_worker", 4)]
+)
+async def test_the_worker_dies_while_an_accept_is_written_down(
+    platform: Platform, client: Person, workers: list[Person], activity: str, writes: int
+) -> None:
+    async with watching(workers) as board:
+        job_id, worker = await offered_job(client, board)
+    await platform.work(dying_in=activity, after_writes=writes)
+    accept = asyncio.ensure_future(worker.act(job_id, "offer/accept"))
+    await platform.death("worker")
+    await platform.work()
+    assert (await accept)["phase"] == "ready"
+    await work(job_id, client, worker)
+    await settled(platform, [job_id])
+    await check_all(platform, [job_id], mail_may_repeat=True)
+
+
+@pytest.mark.parametrize("writes", [1, 2, 3, 4, 5])
+async def test_the_worker_dies_while_a_job_is_settled(
+    platform: Platform, client: Person, workers: list[Person], writes: int
+) -> None:
+    async with watching(workers) as board:
+        job_id, worker = await offered_job(client, board)
+    await worker.act(job_id, "offer/accept")
+    await worker.act(job_id, "start")
+    await worker.upload(job_id)
+    await worker.act(job_id, "submit", {})
+    await platform.work(dying_in="complete_job", after_writes=writes)
+    approve = asyncio.ensure_future(client.act(job_id, "approve"))
+    await platform.death("worker")
+    await platform.work()
+    assert (await approve)["phase"] == "rating"
+    await settled(platform, [job_id])
+    await check_all(platform, [job_id], mail_may_repeat=True)
+
+
+@pytest.mark.parametrize("writes", [1, 3])
+async def test_the_worker_dies_in_an_accept_and_the_offer_lapses_before_another_takes_over(
+    platform: Platform, client: Person, workers: list[Person], writes: int
+) -> None:
+    """The accept was in time or it was not; nobody's place, count, mail or record says another thing."""
+    await platform.serve(NIMMIT_OFFER_WINDOW_SECONDS="9")
+    async with watching(workers) as board:
+        await platform.work(dying_in="assign_worker", after_writes=writes)
+        job_id, worker = await offered_job(client, board)
+        accept = asyncio.ensure_future(worker.act(job_id, "offer/accept"))
+        await platform.death("worker")
+        await asyncio.sleep(9)
+        await platform.work()
+        if await refusal(accept) == "offer-expired":
+            worker = await board.offer(job_id, 2)
+            await worker.act(job_id, "offer/accept")
+    await work(job_id, client, worker)
+    await settled(platform, [job_id])
+    await check_all(platform, [job_id], mail_may_repeat=True)
+    await platform.serve(NIMMIT_OFFER_WINDOW_SECONDS="120")
