@@ -14,6 +14,7 @@ from app.lifecycle import Status
 from app.money.books import client_book
 from app.money.credits import Credits
 from app.money.earnings import Earnings
+from app.money.errors import LedgerCorrupted
 from app.money.journal import ledger_collection
 from app.money.verify import audit
 from app.settings import Settings
@@ -93,7 +94,11 @@ async def _credits_spent(database: Database, jobs: Sequence[Job]) -> Check:
             )
     for client_id, amount in spent.items():
         granted = await _granted(database, client_id)
-        balance = await credits_.balance(client_id)
+        try:
+            balance = await credits_.balance(client_id)
+        except LedgerCorrupted as error:
+            faults.append(str(error))
+            continue
         if balance.held or granted - amount != balance.available:
             faults.append(
                 f"client {client_id}: granted {granted}, spent {amount}, but {balance.available} available "
@@ -130,7 +135,11 @@ async def _workers_paid(database: Database, jobs: Sequence[Job]) -> Check:
             owed[job.worker_id] += job.pricing.pay_usd_cents if job.pricing else 0
     faults: list[str] = []
     for worker_id, amount in owed.items():
-        balance = await earnings.balance(worker_id)
+        try:
+            balance = await earnings.balance(worker_id)
+        except LedgerCorrupted as error:
+            faults.append(str(error))
+            continue
         if (balance.payable, balance.paid) != (0, amount):
             faults.append(
                 f"worker {worker_id}: {balance.paid} cents paid and {balance.payable} owed; "
