@@ -154,9 +154,9 @@ class Dispatcher:
             await self._address_to_admins(row)
         else:
             address, words = await self._words(row)
-            if row["kind"] == "notice":
-                await self._notify(row, words)
-            await self._send(row, address, words)
+            # A notification comes before its mail: where none was, no mail can have been sent.
+            first = row["kind"] == "notice" and await self._notify(row, words)
+            await self._send(row, address, words, first=first)
         await self._database[OUTBOX].delete_one({"_id": row["_id"]})
 
     async def _address_to_admins(self, row: Row) -> None:
@@ -200,7 +200,8 @@ class Dispatcher:
         )
         return person.email, words
 
-    async def _notify(self, row: Row, words: Rendered) -> None:
+    async def _notify(self, row: Row, words: Rendered) -> bool:
+        """Write the notification; False when it was there."""
         notification = {
             "_id": row["_id"],
             "userId": row["userId"],
@@ -215,16 +216,17 @@ class Dispatcher:
         try:
             await self._database["notifications"].insert_one(notification)
         except DuplicateKeyError:
-            return
+            return False
         if self._on_delivered is not None:
             try:
                 await self._on_delivered(notification)
             except Exception as error:  # noqa: BLE001  # a live screen must not hold up the mail
                 log.warning("outbox.hook_failed", key=row["_id"], error=type(error).__name__)
+        return True
 
-    async def _send(self, row: Row, address: str, words: Rendered) -> None:
+    async def _send(self, row: Row, address: str, words: Rendered, *, first: bool) -> None:
         deliveries = self._database["mail_deliveries"]
-        if await deliveries.find_one({"_id": row["_id"]}, {"_id": 1}) is not None:
+        if not first and await deliveries.find_one({"_id": row["_id"]}, {"_id": 1}) is not None:
             return
         await self._send_mail(
             Mail(

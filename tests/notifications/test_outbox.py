@@ -122,7 +122,6 @@ CALLS = (
     "users.find_one",
     "jobs.find_one",
     "notifications.insert_one",
-    "mail_deliveries.find_one",
     "mail.send",
     "mail_deliveries.insert_one",
     "outbox.delete_one",
