@@ -20,23 +20,27 @@ _OPEN_OFFERS = "workerProfile.openOfferIds"
 async def take_place(database: Database, worker_id: str, job_id: str) -> tuple[bool, int]:
     """Take one place of the worker's capacity for a job, or find it taken for this job already.
 
-    Returns whether the job now has a place, and the worker's capacity.
+    One step compares and takes. Returns whether the job now has a place; where it has none, the worker's capacity.
     """
     users = database["users"]
+    result = await users.update_one(
+        {
+            "_id": worker_id,
+            "disabled": {"$ne": True},
+            _ACTIVE: {"$ne": job_id},
+            "$expr": {"$lt": ["$workerProfile.activeJobs", "$workerProfile.capacity"]},
+        },
+        {"$addToSet": {_ACTIVE: job_id}, "$inc": {"workerProfile.activeJobs": 1}},
+    )
+    if result.modified_count:
+        return True, 0
     worker = await users.find_one(
         {"_id": worker_id}, {_ACTIVE: 1, "workerProfile.capacity": 1, "disabled": 1}
     )
     if worker is None or worker.get("disabled") or not worker.get("workerProfile"):
         return False, 0
     profile = worker["workerProfile"]
-    capacity = int(profile.get("capacity", 0))
-    if job_id in profile.get("activeJobIds", []):
-        return True, capacity
-    result = await users.update_one(
-        {"_id": worker_id, _ACTIVE: {"$ne": job_id}, "workerProfile.activeJobs": {"$lt": capacity}},
-        {"$addToSet": {_ACTIVE: job_id}, "$inc": {"workerProfile.activeJobs": 1}},
-    )
-    return result.modified_count == 1, capacity
+    return job_id in profile.get("activeJobIds", []), int(profile.get("capacity", 0))
 
 
 async def release_place(database: Database, worker_id: str, job_id: str, *, completed: bool) -> None:
