@@ -65,13 +65,20 @@ def work_of(events: Sequence[HistoryEvent]) -> Work:
         updates=names["WorkflowExecutionUpdateAccepted"],
         signals=names["WorkflowExecutionSignaled"],
         timers=names["TimerStarted"],
-        activities=names["ActivityTaskStarted"],
+        activities=sum(_attempts(event) for event in events),
         local_activities=len(local),
         local_batches=len({marker.workflow_task_completed_event_id for marker in local}),
         upserts=names["UpsertWorkflowSearchAttributes"],
         children=names["ChildWorkflowExecutionStarted"],
         workflow_tasks=names["WorkflowTaskCompleted"],
     )
+
+
+def _attempts(event: HistoryEvent) -> int:
+    """A history has the start of an activity's last attempt only, with its number."""
+    if event.event_type != EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+        return 0
+    return max(1, event.activity_task_started_event_attributes.attempt)
 
 
 def _name(event: HistoryEvent) -> str:

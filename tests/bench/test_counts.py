@@ -1,0 +1,92 @@
+"""What one job costs, counted on the real services. A figure that grows has to be changed here, and explained."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from app.settings import Settings
+from bench.counts import Counts, count
+from bench.meter import Tally
+from bench.report import MAX_EVENTS
+from devstack.stack import Stack
+
+
+@pytest_asyncio.fixture(scope="module")
+async def counts(stack: Stack, settings: Settings) -> AsyncIterator[Counts]:
+    """One job on the happy path with one offer, without a key for the model."""
+    stack.require("mongodb", "redis", "temporal", "s3", "stripe", "mail")
+    yield await count(settings)
+
+
+def test_the_history_stays_short(counts: Counts) -> None:
+    assert MAX_EVENTS == 60
+    assert counts.event_count <= MAX_EVENTS, counts.events
+    assert counts.events["WorkflowExecutionCompleted"] == 1
+
+
+def test_the_process_asks_for_no_more_than_it_needs(counts: Counts) -> None:
+    job = counts.job
+    assert (job.updates, job.timers, job.signals, job.activities) == (4, 2, 0, 0)
+    assert (job.local_activities, job.local_batches) == (8, 5)
+    assert (job.upserts, job.children, job.workflow_tasks) == (5, 2, 7)
+    assert sum(job.actions().values()) == 19
+    assert (counts.payout.activities, counts.payout.timers, counts.payout.upserts) == (2, 0, 0)
+
+
+@pytest.mark.parametrize("act", ["offer/accept", "start", "submit", "approve"])
+def test_an_act_is_one_request_and_two_reads(counts: Counts, act: str) -> None:
+    """Who asks, and the job that is meant. The session is vouched for by Redis; the process writes all the rest."""
+    call = counts.calls[f"POST /jobs/{{id}}/{act}"]
+    assert call.temporal == {"update_workflow_execution": 1}
+    assert call.mongodb == {"users.find": 1, "jobs.find": 1}
+
+
+def test_a_post_is_one_request(counts: Counts) -> None:
+    call = counts.calls["POST /jobs"]
+    assert call.temporal == {"start_workflow_execution": 1}
+    assert call.mongodb == {
+        "users.find": 1,
+        "subscriptions.find": 1,
+        "idempotency_keys.insert": 1,
+        "jobs.insert": 1,
+        "idempotency_keys.update": 1,
+    }
+
+
+def test_an_activity_writes_each_thing_once(counts: Counts) -> None:
+    expected = {
+        "parse_brief_with_rules": {"jobs.find": 1},
+        "hold_credits": {"transactions.insert": 1},
+        "rank_workers": {"users.find": 1, "work_history.find": 1, "rankings.update": 1},
+        # three changes: offered, started, submitted
+        "record_change": {"jobs.update": 3, "offers.update": 1, "users.update": 1, "outbox.insert": 3},
+        "assign_worker": {"users.update": 2, "jobs.update": 1, "offers.update": 1, "outbox.insert": 1},
+        "complete_job": {
+            "transactions.insert": 2,
+            "users.update": 1,
+            "work_history.update": 1,
+            "jobs.update": 1,
+            "outbox.insert": 1,
+        },
+        "send_transfer": {"users.find": 1},
+        "record_payout_sent": {"transactions.insert": 1, "jobs.update": 1, "outbox.insert": 1},
+    }
+    found = {name: dict(tally.mongodb) for name, tally in counts.activities.items()}
+    # A worker's book is new to this process when another worker was offered the job: it is then looked up first.
+    for tally in found.values():
+        tally.pop("books.find", None)
+        tally.pop("transactions.find", None)
+    assert found == expected
+
+
+def test_a_notice_costs_six_operations(counts: Counts) -> None:
+    assert counts.notices == 10
+    per_notice = _without(counts.dispatch, "outbox.find")
+    assert sum(per_notice.values()) == 6 * counts.notices, counts.dispatch.mongodb
+
+
+def _without(tally: Tally, name: str) -> dict[str, int]:
+    return {key: number for key, number in tally.mongodb.items() if key != name}
