@@ -30,6 +30,8 @@ from app.errors import DependencyUnavailableError, DomainError, InvalidFieldErro
 log = structlog.stdlib.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+# A problem's own `status` is the answer's number, so a job's gets a name of its own.
+_PUBLIC_NAMES = {"status": "jobStatus", "phase": "jobPhase"}
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _CODE_BY_STATUS = {
     400: "malformed-request",
@@ -108,7 +110,7 @@ def domain_problem(scope: Scope, error: DomainError) -> Response:
         log.error("unmapped_error_code", code=error.code)
         return internal_problem(scope)
     headers: dict[str, str] = {}
-    fields = dict(error.fields)
+    fields = {_PUBLIC_NAMES.get(name, name): value for name, value in error.fields.items()}
     if error.code == "insufficient-credits":
         fields = {name: value / 100 if isinstance(value, int) else value for name, value in fields.items()}
     retry_after = getattr(error, "retry_after_seconds", None)
