@@ -1,6 +1,7 @@
 """Who may call what, and whose things they reach: every route of the API has a row here.
 
-A new route without a row fails `test_access.py`, which also calls each route as everyone who may not.
+A new route without a row fails `test_access.py`, which also calls each route as everyone who may not. Routes of one
+job have rows in `JOB_TABLE` besides: what each party, and everyone who is none, is answered in each state.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.users.models import Role
+
+Route = tuple[str, str]
 
 
 class Owner(StrEnum):
@@ -45,7 +48,7 @@ WORKER_ACT = only(Role.WORKER, owner=Owner.JOB_WORKER)
 PARTY_OR_ADMIN = only(*Role, owner=Owner.JOB_PARTY)  # and admins, who see every job
 ADMIN = only(Role.ADMIN, owner=Owner.ANY)
 
-ACCESS: dict[tuple[str, str], Access] = {
+ACCESS: dict[Route, Access] = {
     ("GET", "/health/live"): PUBLIC,
     ("GET", "/health/ready"): PUBLIC,
     ("POST", "/auth/register"): PUBLIC,
@@ -81,3 +84,100 @@ ACCESS: dict[tuple[str, str], Access] = {
     ("GET", "/admin/jobs/{job_id}"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/assign"): ADMIN,
 }
+
+
+class Caller(StrEnum):
+    """Who stands how to a job. Its worker is the one it is offered to while it is offered, then the assigned one."""
+
+    OWNER = "owner"
+    CLIENT = "client"  # another one
+    WORKER = "worker"
+    LAPSED = "lapsed"  # was asked before, and let the offer lapse
+    DECLINED = "declined"  # was asked before, and said no
+    STRANGER = "stranger"  # a worker who was never asked
+    ADMIN = "admin"
+
+    @property
+    def role(self) -> Role:
+        """The caller's role."""
+        if self in (Caller.OWNER, Caller.CLIENT):
+            return Role.CLIENT
+        return Role.ADMIN if self is Caller.ADMIN else Role.WORKER
+
+
+class Scene(StrEnum):
+    """The states of the jobs that are called."""
+
+    QUOTING = "quoting"
+    OFFERING = "offering"
+    READY = "ready"
+    WORKING = "working"
+    REVIEW = "review"
+    COMPLETED = "completed"
+
+
+MAIN_SCENES = (Scene.OFFERING, Scene.WORKING, Scene.REVIEW, Scene.COMPLETED)  # "any", in the table
+
+# The words of the table. `yes` is whatever the route answers to whom it serves.
+ANSWERS: dict[str, tuple[int, str]] = {
+    "gone": (404, "not-found"),
+    "never": (404, "offer-not-found"),
+    "role": (403, "wrong-role"),
+    "state": (409, "wrong-state"),
+    "late": (409, "offer-expired"),
+    "no": (409, "offer-declined"),
+    "bare": (409, "no-deliverable"),
+    "unsent": (409, "file-not-uploaded"),
+    "closed": (409, "rating-window-closed"),
+}
+ABSENT = frozenset({"gone", "never"})  # answered exactly as if there were no such job
+
+# A row is for the states it names. Files: `confirm` is of the client's own pending file, `download` of the brief.
+JOB_TABLE = """
+                                                                   owner  client worker lapsed declined stranger admin
+GET  /jobs/{job_id}                          any                   yes    gone   yes    gone   gone     gone     yes
+GET  /jobs/{job_id}/state                    any                   yes    gone   yes    gone   gone     gone     yes
+GET  /jobs/{job_id}/files                    any                   yes    gone   yes    gone   gone     gone     yes
+GET  /jobs/{job_id}/files/{file_id}/download-url any               yes    gone   yes    gone   gone     gone     yes
+GET  /admin/jobs/{job_id}                    any                   role   role   role   role   role     role     yes
+POST /jobs/{job_id}/offer/accept             offering              role   role   yes    late   no       never    role
+POST /jobs/{job_id}/offer/accept             working,review,completed role role  state  late   no       never    role
+POST /jobs/{job_id}/offer/decline            offering              role   role   yes    late   no       never    role
+POST /jobs/{job_id}/offer/decline            working,review,completed role role  state  late   no       never    role
+POST /jobs/{job_id}/quote/approve            quoting               yes    gone   role   role   role     role     role
+POST /jobs/{job_id}/quote/approve            any                   state  gone   role   role   role     role     role
+POST /jobs/{job_id}/quote/decline            quoting               yes    gone   role   role   role     role     role
+POST /jobs/{job_id}/quote/decline            any                   state  gone   role   role   role     role     role
+POST /jobs/{job_id}/start                    ready                 role   role   yes    gone   gone     gone     role
+POST /jobs/{job_id}/start                    any                   role   role   state  gone   gone     gone     role
+POST /jobs/{job_id}/submit                   offering              role   role   bare   gone   gone     gone     role
+POST /jobs/{job_id}/submit                   working               role   role   yes    gone   gone     gone     role
+POST /jobs/{job_id}/submit                   review,completed      role   role   state  gone   gone     gone     role
+POST /jobs/{job_id}/approve                  review                yes    gone   role   role   role     role     role
+POST /jobs/{job_id}/approve                  offering,working,completed state gone role role   role     role     role
+POST /jobs/{job_id}/request-revision         review                yes    gone   role   role   role     role     role
+POST /jobs/{job_id}/request-revision         offering,working,completed state gone role role   role     role     role
+POST /jobs/{job_id}/reviews                  offering,working,review state gone  state  gone   gone     gone     role
+POST /jobs/{job_id}/reviews                  completed             closed gone   closed gone   gone     gone     role
+POST /jobs/{job_id}/files/upload-url         offering              yes    gone   gone   gone   gone     gone     role
+POST /jobs/{job_id}/files/upload-url         working               yes    gone   yes    gone   gone     gone     role
+POST /jobs/{job_id}/files/upload-url         review                yes    gone   state  gone   gone     gone     role
+POST /jobs/{job_id}/files/upload-url         completed             state  gone   state  gone   gone     gone     role
+POST /jobs/{job_id}/files                    any                   unsent gone   gone   gone   gone     gone     role
+POST /admin/jobs/{job_id}/assign             offering              role   role   role   role   role     role     yes
+POST /admin/jobs/{job_id}/assign             working,review,completed role role  role   role   role     role     state
+"""
+
+
+def job_rows() -> dict[tuple[Route, Scene], dict[Caller, str]]:
+    """`JOB_TABLE`, read: the word for each caller, by route and state."""
+    head, *lines = JOB_TABLE.strip("\n").splitlines()
+    callers = [Caller(name) for name in head.split()]
+    rows: dict[tuple[Route, Scene], dict[Caller, str]] = {}
+    for line in lines:
+        method, path, scenes, *words = line.split()
+        assert len(words) == len(callers), line
+        for scene in MAIN_SCENES if scenes == "any" else [Scene(name) for name in scenes.split(",")]:
+            assert ((method, path), scene) not in rows, line
+            rows[(method, path), scene] = dict(zip(callers, words, strict=True))
+    return rows

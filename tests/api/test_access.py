@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import Any
+
 import httpx2
 import pytest
+import pytest_asyncio
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
@@ -11,10 +15,21 @@ from api.main import create_app
 from app.ids import new_id
 from app.settings import Settings
 from app.users.models import Role
-from tests.api.access_table import ACCESS, Access, Owner
+from devstack.stack import Stack
+from tests.api.access_table import (
+    ABSENT,
+    ACCESS,
+    ANSWERS,
+    MAIN_SCENES,
+    Access,
+    Caller,
+    Owner,
+    Route,
+    Scene,
+    job_rows,
+)
 from tests.api.people import People, Person
-
-Route = tuple[str, str]
+from tests.api.scenes import Database, World, add_job, open_world, shut_out
 
 
 def routes_of(app: FastAPI) -> set[Route]:
@@ -96,3 +111,113 @@ async def test_malformed_ids_are_refused_by_shape(
             path = "/".join(bad if part.startswith("{") else part for part in template.split("/"))
             answer = await client.request(method, path, headers=person.headers)
             assert answer.status_code in (404, 422), f"{method} {path}: {answer.status_code}"
+
+
+JOB_ROWS = job_rows()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def world(
+    app: FastAPI, database: Database, api_settings: Settings, stack: Stack
+) -> AsyncIterator[World]:
+    async with open_world(app, database, api_settings, stack) as made:
+        yield made
+
+
+NOT_READY = "The job is not ready for this act yet; try again soon."
+
+
+def body_for(world: World, route: Route, scene: Scene) -> dict[str, Any] | None:
+    """A body that the route takes."""
+    if route[0] == "GET":
+        return None
+    pending = world.files[scene].pending
+    bodies: dict[str, dict[str, Any]] = {
+        "offer/decline": {"reason": "Away until Monday"},
+        "request-revision": {"reason": "The logo is the old one"},
+        "reviews": {"rating": 5},
+        "upload-url": {"filename": "menu.pdf", "mimeType": "application/pdf"},
+        "files": {"fileId": pending, "url": world.file_url(scene, pending)},
+        "assign": {"workerId": world.persons[Caller.STRANGER].id},
+    }
+    return next((body for end, body in bodies.items() if route[1].endswith(f"/{end}")), {})
+
+
+def told(answer: httpx2.Response) -> dict[str, Any]:
+    """A problem without what differs from one request to the next."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    return {name: value for name, value in answer.json().items() if name not in ("instance", "correlationId")}
+
+
+async def check_refused(world: World, route: Route, scene: Scene, caller: Caller, *, word: str) -> None:
+    """The refusal that the table tells; and of what is not theirs, callers hear the same as of what is not."""
+    body = body_for(world, route, scene)
+    path = route[1].format(job_id=world.jobs[scene], file_id=world.files[scene].brief)
+    answer = await world.call(caller, route[0], path, body)
+    assert (answer.status_code, answer.json()["code"]) == ANSWERS[word], f"{caller}: {answer.text}"
+    if word in ABSENT or word == "role":
+        absent = await world.call(caller, route[0], route[1].format(job_id=new_id(), file_id=new_id()), body)
+        assert (absent.status_code, told(absent)) == (answer.status_code, told(answer)), caller
+        assert set(answer.headers) == set(absent.headers), caller
+    if word == "role":  # before anything of the request is looked at
+        shapeless = await world.call(caller, route[0], route[1].format(job_id="x", file_id="x"), {"x": 1})
+        assert told(shapeless) == told(answer), caller
+
+
+def check_served(answer: httpx2.Response, route: Route) -> None:
+    """What `yes` means: acts reach the job's process, which these jobs do not have."""
+    if route[0] == "GET":
+        assert answer.status_code == 200, answer.text
+    elif route[1].endswith("/upload-url"):
+        assert answer.status_code == 201, answer.text
+    else:
+        found = (answer.status_code, answer.json().get("code"), answer.json().get("detail"))
+        assert found == (409, "wrong-state", NOT_READY)
+
+
+@pytest.mark.parametrize(
+    ("route", "scene"),
+    sorted(JOB_ROWS),
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else value,
+)
+async def test_everyone_around_a_job(world: World, route: Route, scene: Scene) -> None:
+    body = body_for(world, route, scene)
+    row = JOB_ROWS[route, scene]
+    before = await world.snapshot()
+    for caller, word in row.items():
+        if word != "yes":
+            await check_refused(world, route, scene, caller, word=word)
+    assert await world.snapshot() == before, "a refused call changed something"
+    path = route[1].format(job_id=world.jobs[scene], file_id=world.files[scene].brief)
+    for caller in (caller for caller, word in row.items() if word == "yes"):
+        check_served(await world.call(caller, route[0], path, body), route)
+
+
+def test_the_job_table_is_whole_and_agrees_with_the_roles() -> None:
+    of_one_job = {route for route in ACCESS if "{job_id}" in route[1]}
+    assert {(route, scene) for route in of_one_job for scene in MAIN_SCENES} <= set(JOB_ROWS), (
+        "add rows to JOB_TABLE in tests/api/access_table.py"
+    )
+    assert {route for route, _ in JOB_ROWS} == of_one_job
+    for (route, scene), row in JOB_ROWS.items():
+        for caller, word in row.items():
+            allowed = caller.role in (ACCESS[route].roles or frozenset())
+            assert (word != "role") == allowed, f"{route} {scene} {caller}"
+    for route in of_one_job - {("POST", "/jobs/{job_id}/files"), ("POST", "/jobs/{job_id}/reviews")}:
+        words = {word for (of, _), row in JOB_ROWS.items() if of == route for word in row.values()}
+        assert "yes" in words, f"nobody is served by {route}"
+
+
+@pytest.mark.parametrize("how", ["disabled", "ended"])
+async def test_who_is_shut_out_gets_in_nowhere(world: World, how: str) -> None:
+    persons = {role: await shut_out(world, role, how) for role in Role}
+    client, worker = persons[Role.CLIENT].id, persons[Role.WORKER].id
+    job_id = await add_job(world, Scene.WORKING, client_id=client, worker_id=worker)
+    before = await world.snapshot()
+    for route, access in guarded():
+        body = body_for(world, route, Scene.WORKING) if "{job_id}" in route[1] else None
+        ids = {"job_id": job_id, "file_id": world.files[Scene.WORKING].brief, "notification_id": "x"}
+        for role in access.roles or ():
+            answer = await world.call(persons[role], route[0], route[1].format(**ids), body)
+            assert (answer.status_code, answer.json()["code"]) == (401, "session-ended"), f"{route} {role}"
+    assert await world.snapshot() == before
