@@ -55,7 +55,9 @@ class JobActivities:
     @activity.defn(name=Activity.RANK_WORKERS)
     async def rank_workers(self, request: RankWorkers) -> RankWorkersResult:
         """Rank everybody, keep the whole score card, and answer with the best."""
-        candidates = await find_candidates(self._database, client_id=request.client_id, at=request.at)
+        candidates = await find_candidates(
+            self._database, client_id=request.client_id, at=request.at, job_id=request.job_id
+        )
         ranking = rank(
             candidates,
             request.required_skills,
@@ -90,10 +92,17 @@ class JobActivities:
     @activity.defn(name=Activity.ASSIGN_WORKER)
     async def assign_worker(self, request: AssignWorker) -> AssignWorkerResult:
         """Take a place of the worker's capacity, then store the change; without a place, nothing."""
-        taken, capacity = await workload.take_place(self._database, request.worker_id, request.change.job_id)
-        if taken:
-            await store_change(self._database, request.change)
+        worker_id, job_id = request.worker_id, request.change.job_id
+        taken, capacity = await workload.take_place(self._database, worker_id, job_id)
+        if taken and not await store_change(self._database, request.change):
+            await self._release_if_anothers(worker_id, job_id)
         return AssignWorkerResult(assigned=taken, capacity=capacity)
+
+    async def _release_if_anothers(self, worker_id: str, job_id: str) -> None:
+        """This attempt ran late, after the job had moved on: it keeps the place only if the job is the worker's."""
+        job = await self._database["jobs"].find_one({"_id": job_id}, {"workerId": 1})
+        if job and job.get("workerId") != worker_id:
+            await workload.release_place(self._database, worker_id, job_id, completed=False)
 
     @activity.defn(name=Activity.COMPLETE_JOB)
     async def complete_job(self, request: CompleteJob) -> None:

@@ -111,3 +111,8 @@ class JobChange(CamelModel):
     def to_seq(self) -> int:
         """The sequence number of the job after this change."""
         return self.from_seq + len(self.timeline)
+
+    @property
+    def decided_at(self) -> datetime | None:
+        """When the last of it was decided, by the workflow's clock; None when the job does not move."""
+        return self.timeline[-1].at if self.timeline else None

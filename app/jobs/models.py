@@ -74,6 +74,9 @@ class Job(CamelDocument):
     revision_count: int = 0
     deliveries: list[Delivery] = Field(default_factory=list)
     deadline: datetime | None = None
+    decided_at: datetime | None = (
+        None  # when the workflow decided what is stored: a later decision replaces it
+    )
     needs_admin: bool = False
     needs_admin_reason: str | None = None
     timeline: list[TimelineEntry] = Field(default_factory=list)

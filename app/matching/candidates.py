@@ -15,8 +15,12 @@ Database = AsyncDatabase[dict[str, Any]]
 CANDIDATE_LIMIT = 500
 
 
-async def find_candidates(database: Database, *, client_id: str, at: datetime) -> list[Candidate]:
-    """Every enabled worker, as ranking sees them at a moment.
+async def find_candidates(
+    database: Database, *, client_id: str, at: datetime, job_id: str | None = None
+) -> list[Candidate]:
+    """Every enabled worker, as ranking sees them at a moment, without what `job_id` itself may take of their load.
+
+    A job that is ranked has no worker and no open offer; what says otherwise is left of a lost attempt.
 
     Nobody is filtered by skill or load here, so that the score card can say of each why they were passed over.
     """
@@ -28,7 +32,7 @@ async def find_candidates(database: Database, *, client_id: str, at: datetime) -
         .to_list()
     )
     together = await _jobs_together(database, client_id, [worker["_id"] for worker in workers])
-    return [_candidate(worker, together.get(worker["_id"], 0), at) for worker in workers]
+    return [_candidate(worker, together.get(worker["_id"], 0), at, job_id) for worker in workers]
 
 
 async def _jobs_together(database: Database, client_id: str, worker_ids: list[str]) -> dict[str, int]:
@@ -38,7 +42,16 @@ async def _jobs_together(database: Database, client_id: str, worker_ids: list[st
     return {row["workerId"]: len(row.get("jobIds", [])) for row in rows}
 
 
-def _candidate(worker: dict[str, Any], jobs_with_client: int, at: datetime) -> Candidate:
+def _load(profile: dict[str, Any], job_id: str | None) -> int:
+    """Active jobs and open offers, but for this job's own."""
+    open_offers = [key for key in profile.get("openOfferIds", []) if key.partition(":")[0] != job_id]
+    own = job_id is not None and job_id in profile.get("activeJobIds", [])
+    return int(profile.get("activeJobs", 0)) - own + len(open_offers)
+
+
+def _candidate(
+    worker: dict[str, Any], jobs_with_client: int, at: datetime, job_id: str | None = None
+) -> Candidate:
     profile = worker.get("workerProfile") or {}
     rating, offers = profile.get("rating") or {}, profile.get("offers") or {}
     # A profile spells its weekdays out; shifts know them by three letters.
@@ -52,7 +65,7 @@ def _candidate(worker: dict[str, Any], jobs_with_client: int, at: datetime) -> C
         rating_count=rating.get("count", 0),
         offers_made=offers.get("offered", 0),
         offers_accepted=offers.get("accepted", 0),
-        active_jobs=profile.get("activeJobs", 0) + len(profile.get("openOfferIds", [])),
+        active_jobs=_load(profile, job_id),
         capacity=profile.get("capacity", 1),
         available=bool(profile.get("available", True)) and bool(worker.get("emailVerified", False)),
         on_shift=on_shift,

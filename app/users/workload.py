@@ -59,6 +59,14 @@ async def note_offer_made(database: Database, worker_id: str, offer_id: str) -> 
     )
 
 
+async def forget_offer(database: Database, worker_id: str, offer_id: str) -> None:
+    """Take an offer out of the counts, once: it was noted, but never made."""
+    await database["users"].update_one(
+        {"_id": worker_id, _OPEN_OFFERS: offer_id},
+        {"$pull": {_OPEN_OFFERS: offer_id}, "$inc": {"workerProfile.offers.offered": -1}},
+    )
+
+
 async def note_offer_closed(
     database: Database, worker_id: str, offer_id: str, outcome: str, at: datetime | None
 ) -> None:
