@@ -28,8 +28,8 @@ def credits_text(hundredths: int) -> str:
 
 
 def dollars_text(cents: int) -> str:
-    """Cents as a person says them: `$45.00`."""
-    return f"${cents / 100:.2f}"
+    """Cents as a person says them: `45.00 USD`. No dollar sign: Markdown viewers take two of them for a formula."""
+    return f"{cents / 100:.2f} USD"
 
 
 def render(state: JobState) -> str:
@@ -83,7 +83,7 @@ def _work(state: JobState) -> list[str]:
     last = projection.deliveries[-1]
     return [
         "",
-        f"- Delivery {last.number} at {_at(last.at)}, {len(last.file_ids)} files",
+        f"- Delivery {last.number} at {_at(last.at)}, files: {len(last.file_ids)}",
         f"- Revisions {projection.revision_count} of {state.input.policy.revision_limit}",
     ]
 
