@@ -6,6 +6,7 @@ The address is one URL: `smtp://host:port`, `smtps://user:password@host:port` (T
 
 from __future__ import annotations
 
+import hashlib
 import re
 import ssl
 from contextlib import suppress
@@ -52,6 +53,9 @@ class Mail:
     text: str = field(repr=False)
     html: str = field(repr=False)
     message_id: str
+
+
+_LONGEST_NAME = 48  # of a Message-ID, so that its header fits in 78 characters
 
 
 class MailGateway(Protocol):
@@ -167,8 +171,14 @@ def one_line(value: str, limit: int = 200) -> str:
 
 
 def message_id_of(key: str) -> str:
-    """The stable Message-ID of an outbox key; distinct keys give distinct ids, since a key has no dot."""
-    return f"<{key.replace(':', '.')}@nimmit>"
+    """The stable Message-ID of an outbox key; distinct keys give distinct ids, since a key has no dot.
+
+    A long key is named by its digest: a header that outgrows its line is folded, which many readers of ids get wrong.
+    """
+    name = key.replace(":", ".")
+    if len(name) > _LONGEST_NAME:
+        name = hashlib.sha256(key.encode()).hexdigest()[:_LONGEST_NAME]
+    return f"<{name}@nimmit>"
 
 
 def _mailbox(name: str, address: str) -> Address:

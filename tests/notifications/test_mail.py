@@ -131,3 +131,6 @@ def test_an_address_that_is_not_smtp_is_refused_at_the_start(url: str) -> None:
 def test_headers_are_one_line_and_message_ids_are_stable() -> None:
     assert one_line("  a\r\n b\x00c ") == "a b c"
     assert message_id_of("65f0:12:0") == "<65f0.12.0@nimmit>"
+    long = [f"{'6' * 24}:2:0:job-quote:{'7' * 23}{last}" for last in "01"]
+    assert len({message_id_of(key) for key in long}) == 2
+    assert all(len(f"Message-ID: {message_id_of(key)}") <= 78 for key in long)
