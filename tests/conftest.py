@@ -23,8 +23,8 @@ from temporalio.testing import WorkflowEnvironment
 from app.database import connect, open_database
 from app.process import leave
 from app.settings import Settings
-from devstack.provision import time_skipping_server
 from devstack.stack import Stack
+from tests.support.time_skipping import skipping_server
 
 _status: int | None = None
 
@@ -106,12 +106,6 @@ async def temporal(stack: Stack, settings: Settings) -> Client:
 
 @pytest_asyncio.fixture
 async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
-    """A Temporal server of this test's own, whose timers end at once.
-
-    It knows no search attribute: a workflow that sets one needs it registered first
-    (`client.operator_service.add_search_attributes`), or its tasks are retried for ever without a word.
-    """
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=time_skipping_server(), data_converter=pydantic_data_converter
-    ) as environment:
+    """A Temporal server of this test's own, whose timers end at once."""
+    async with skipping_server() as environment:
         yield environment

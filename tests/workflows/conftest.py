@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from app.settings import Settings
 from devstack.stack import Stack
 from tests.support.jobs import Database, JobHarness, run_harness
-from workflows.contracts import SEARCH_ATTRIBUTES
 
 NEEDED = ("mongodb", "s3", "stripe")
 
@@ -34,13 +31,5 @@ async def skipping_jobs(
 ) -> AsyncIterator[tuple[JobHarness, WorkflowEnvironment]]:
     """Jobs on a server whose timers end at once."""
     stack.require(*NEEDED)
-    await time_skipping.client.operator_service.add_search_attributes(
-        AddSearchAttributesRequest(
-            namespace=time_skipping.client.namespace,
-            search_attributes={
-                key.name: IndexedValueType.ValueType(int(key.indexed_value_type)) for key in SEARCH_ATTRIBUTES
-            },
-        )
-    )
     async with run_harness(time_skipping.client, fresh_database, settings) as harness:
         yield harness, time_skipping

@@ -10,11 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from app.documents import utcnow
@@ -23,9 +19,7 @@ from app.jobs.change import TimelineEntry
 from app.jobs.models import Job
 from app.jobs.policy import JobPolicy, Urgency
 from app.lifecycle import Action, Actor, Phase, Status
-from devstack.provision import time_skipping_server
 from tests.conftest import Database
-from workflows.contracts import SEARCH_ATTRIBUTES
 
 PAY = 4_500  # USD cents
 
@@ -33,35 +27,6 @@ PAY = 4_500  # USD cents
 def unique_queue(name: str = "jobs") -> str:
     """A task queue of one test's own, named so that its siblings can be derived."""
     return f"t{uuid.uuid4().hex[:8]}-{name}"
-
-
-async def add_search_attributes(client: Client) -> None:
-    """The time-skipping server knows none at its start."""
-    wanted = {key.name: IndexedValueType.ValueType(int(key.indexed_value_type)) for key in SEARCH_ATTRIBUTES}
-    await client.operator_service.add_search_attributes(
-        AddSearchAttributesRequest(namespace=client.namespace, search_attributes=wanted)
-    )
-
-
-@asynccontextmanager
-async def skipping_server() -> AsyncIterator[WorkflowEnvironment]:
-    """A time-skipping server of one test's own: what a test leaves running may stop the clock for the next."""
-    environment = await _start_skipping_server()
-    async with environment:
-        await add_search_attributes(environment.client)
-        yield environment
-
-
-async def _start_skipping_server(attempts: int = 5) -> WorkflowEnvironment:
-    """The SDK gives the server's Java process 5 s to start, which a busy machine may need more than once."""
-    try:
-        return await WorkflowEnvironment.start_time_skipping(
-            test_server_existing_path=time_skipping_server(), data_converter=pydantic_data_converter
-        )
-    except RuntimeError:
-        if attempts <= 1:
-            raise
-        return await _start_skipping_server(attempts - 1)
 
 
 @asynccontextmanager

@@ -26,13 +26,13 @@ from app.money.keys import accrue_key, complete_key, hold_key, period_grant_key,
 from app.settings import Settings
 from devstack.stack import Stack
 from tests.conftest import Database
+from tests.support.time_skipping import skipping_server
 from tests.workflows.followers_support import (
     PAY,
     insert_client,
     insert_job,
     insert_worker,
     job_of,
-    skipping_server,
     unique_queue,
     until,
     worker,

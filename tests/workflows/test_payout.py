@@ -23,6 +23,7 @@ from app.money.keys import accrue_key, transfer_key
 from devstack.stripe_sandbox.control import SandboxControl
 from tests.conftest import Database
 from tests.stripe.processes import Service, sandbox
+from tests.support.time_skipping import skipping_server
 from tests.workflows.followers_support import (
     PAY,
     history_of,
@@ -31,7 +32,6 @@ from tests.workflows.followers_support import (
     insert_worker,
     job_of,
     notices_of,
-    skipping_server,
     unique_queue,
     until,
     worker,

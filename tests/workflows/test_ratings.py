@@ -26,6 +26,7 @@ from app.reviews.store import keep_rating, reveal_ratings
 from app.settings import Settings
 from devstack.stack import Stack
 from tests.conftest import Database
+from tests.support.time_skipping import skipping_server
 from tests.workflows.followers_support import (
     history_of,
     insert_client,
@@ -33,7 +34,6 @@ from tests.workflows.followers_support import (
     insert_worker,
     job_of,
     notices_of,
-    skipping_server,
     unique_queue,
     worker,
 )
