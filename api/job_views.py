@@ -152,6 +152,16 @@ class StateView(ResponseModel):
     live: bool = Field(description="False when the job's process has ended and this is its last record.")
 
 
+# Who of us assigned a job, and which workers were asked, is the platform's own business.
+_UNNAMED = frozenset({Action.ACCEPT_OFFER, Action.DECLINE_OFFER, Action.EXPIRE_OFFER, Action.ASSIGN})
+# The reasons that were meant for the reader. A worker tells the platform why they decline, not the client; that a
+# client is short of credits is not the worker's to know; why an admin chose a worker is for admins.
+_REASONS: dict[Role, frozenset[Action]] = {
+    Role.CLIENT: frozenset({Action.REQUEST_CONSENT, Action.REQUEST_REVISION}),
+    Role.WORKER: frozenset({Action.REQUEST_REVISION}),
+}
+
+
 def price_view(job: Job, role: Role) -> PriceView | None:
     """The money of a job that a role may see."""
     if job.pricing is None:
@@ -206,10 +216,10 @@ def timeline_entry(entry: TimelineEntry, role: Role) -> TimelineView:
         view.credits = None
     if role is not Role.ADMIN:
         view.details = None
-        if entry.action in (Action.DECLINE_OFFER, Action.EXPIRE_OFFER, Action.ACCEPT_OFFER):
+        if entry.action in _UNNAMED:
             view.actor_id = None
-        if entry.action is Action.DECLINE_OFFER:
-            view.reason = None  # a worker tells the platform why, not the client
+        if entry.action not in _REASONS[role]:
+            view.reason = None
     return view
 
 
