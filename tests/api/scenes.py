@@ -134,10 +134,10 @@ def _files(world: World, scene: Scene, job_id: str) -> list[JobFile]:
             filename=f"{by}-{status}.pdf",
             mime_type="application/pdf",
             size=100 if confirmed else None,
-            etag="0123456789abcdef" if confirmed else None,
+            etag="feedfacecafebeef" if confirmed else None,
             bucket=bucket_of(purpose, world.settings),
             upload_key=upload_key(job_id, file_id),
-            key=confirmed_key(job_id, file_id, "0123456789abcdef") if confirmed else None,
+            key=confirmed_key(job_id, file_id, "feedfacecafebeef") if confirmed else None,
             status=status,
             uploaded_by=world.persons[by].id,
             created_at=utcnow(),
@@ -340,3 +340,11 @@ async def shut_out(world: World, role: Role, how: str) -> Person:
     else:
         await resources.sessions.end_all(person.id, "logout")
     return person
+
+
+async def everything_shown(world: World, caller: Caller, job_ids: list[str]) -> str:
+    """The answers of every route that reads."""
+    paths = ["/jobs?limit=100", "/offers", "/notifications?limit=100", "/admin/jobs?limit=100"]
+    for job_id in job_ids:
+        paths += [f"/jobs/{job_id}{rest}" for rest in ("", "/state", "/files")] + [f"/admin/jobs/{job_id}"]
+    return "\n".join([(await world.call(caller, "GET", path)).text for path in paths])
