@@ -119,7 +119,9 @@ class JobDesk:
         try:
             answer = await self.gateway.act(job_workflow_id(job.id), update, update_id, act, ActResult)
         except WorkflowEndedError:
-            raise _answer_from_projection(job, Action(update.value), act.actor, offer) from None
+            # It may have ended since the job was read, as by its own approval of the work.
+            last = await self.queries.find(job.id) or job
+            raise _answer_from_projection(last, Action(update.value), act.actor, offer) from None
         return ActView.model_validate(answer, from_attributes=True)
 
 
