@@ -191,7 +191,8 @@ async def assign(
     if worker is None or worker.role is not Role.WORKER or worker.disabled:
         raise InvalidFieldError("#/workerId", "is not an enabled worker")
     act = Assign(**desk.fields(principal, body), worker_id=body.worker_id, reason=body.reason)
-    update_id = f"{Update.ASSIGN}:{job.offer_number}:{job.refusals}"
+    # The worker is part of the act: two admins with two choices each get an answer of their own.
+    update_id = f"{Update.ASSIGN}:{job.offer_number}:{job.refusals}:{body.worker_id}"
     return await desk.hand_over(job, Update.ASSIGN, update_id, act)
 
 
