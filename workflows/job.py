@@ -38,7 +38,6 @@ with workflow.unsafe.imports_passed_through():
         RequestRevision,
         Submit,
     )
-    from workflows.job_acts import refusal
 
 from workflows.job_process import JobProcess
 
@@ -104,6 +103,7 @@ class JobWorkflow(JobProcess):
     def _validate_accept_offer(self, act: Act) -> None:
         if not job_acts.has_accepted(self._state, act):
             job_acts.check_offer(self._state, act, workflow.now())
+            job_acts.check_patience(self._state, act, workflow.now())
 
     @workflow.update
     async def assign(self, act: Assign) -> ActResult:
@@ -140,8 +140,8 @@ class JobWorkflow(JobProcess):
             job_acts.check(self._state, Action.APPROVE_QUOTE, act)
             held = await self._hold_credits()
             if not held.held:
-                await self._note_refusal(act)
-                raise refusal(
+                await self._refuse(
+                    act,
                     JobErrorCode.INSUFFICIENT_CREDITS,
                     f"The job needs {job_details.credits_text(self._price())}; "
                     f"{job_details.credits_text(held.available)} are available.",
@@ -153,6 +153,7 @@ class JobWorkflow(JobProcess):
     @approve_quote.validator
     def _validate_approve_quote(self, act: Act) -> None:
         job_acts.check(self._state, Action.APPROVE_QUOTE, act)
+        job_acts.check_patience(self._state, act, workflow.now())
 
     @workflow.update
     async def decline_quote(self, act: Act) -> ActResult:

@@ -6,7 +6,7 @@ handlers once they hold the lock. Every refusal is an `ApplicationError` whose t
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio.exceptions import ApplicationError
@@ -16,6 +16,8 @@ from app.jobs.errors import JobErrorCode
 from app.lifecycle import Action, ActNotAllowedError, Actor
 from workflows.contracts import Act
 from workflows.job_state import JobState
+
+_FREE_LOOKS, _PAUSE = 20, timedelta(minutes=5)
 
 
 def refusal(code: JobErrorCode, message: str, **details: Any) -> ApplicationError:
@@ -81,6 +83,24 @@ def check_offer(
     except ActNotAllowedError as error:
         raise _wrong_state(state, error) from None
     return offer
+
+
+def check_patience(state: JobState, act: Act, now: datetime) -> None:
+    """The actor has not been refused so often that the next look outside must wait.
+
+    Only for validators. Each such look is a few events and one of the 2,000 updates that the server gives a workflow:
+    somebody who asks in a loop must not use them up and leave the job deaf to everybody.
+
+    Raises:
+        ApplicationError: the last answer again.
+    """
+    last = state.refused.get(act.actor_id)
+    if last is None or last.times < _FREE_LOOKS or now >= last.at + _PAUSE:
+        return
+    raise refusal(
+        last.code,
+        f"{last.message} This was so at {last.at:%H:%M:%S} UTC; ask again after {last.at + _PAUSE:%H:%M:%S} UTC.",
+    )
 
 
 def check_revision(state: JobState, act: Act) -> None:

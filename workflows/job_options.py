@@ -20,13 +20,15 @@ class LocalActivityOptions(TypedDict):
 
 # Short writes to MongoDB. They are repeatable and must happen, so they are tried until they do, even past a
 # defect of ours: a deployed correction then finds the job where it stood. Past the
-# threshold the wait becomes a timer of the server instead of holding the workflow task open.
+# threshold the wait becomes a timer of the server instead of holding the workflow task open. Each such try is some six
+# events, and the server ends a workflow at 51,200: at one try in two minutes that leaves more than a week for the
+# correction, at one in ten seconds it would be a day.
 STORE: LocalActivityOptions = {
     "start_to_close_timeout": timedelta(seconds=10),
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(milliseconds=50),
         backoff_coefficient=2,
-        maximum_interval=timedelta(seconds=10),
+        maximum_interval=timedelta(minutes=2),
     ),
     "local_retry_threshold": timedelta(seconds=5),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from datetime import datetime, timedelta
+from typing import NoReturn
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
@@ -232,7 +233,7 @@ class JobProcess:
         async with self._lock:
             if self._overdue(Action.REMIND_ADMINS):
                 now = workflow.now()
-                again = now + timedelta(seconds=self._state.input.policy.rescue_reminder_seconds)
+                again = now + self._state.next_reminder()
                 self._state.apply(
                     Action.REMIND_ADMINS,
                     Actor.SYSTEM,
@@ -341,10 +342,11 @@ class JobProcess:
         if updates := self._visibility.updates(self._state):
             workflow.upsert_search_attributes(updates)
 
-    async def _note_refusal(self, act: Act) -> None:
+    async def _refuse(self, act: Act, code: JobErrorCode, message: str) -> NoReturn:
         """Give the next try of a refused act an update id of its own: the server answers an old one for ever."""
-        self._state.projection.refusals += 1
+        self._state.note_refusal(act.actor_id, code, message, at=workflow.now())
         await self._record(act)
+        raise refusal(code, message)
 
     async def _record(self, act: Act | None = None) -> None:
         """Store what has happened, in one local activity."""
@@ -382,8 +384,8 @@ class JobProcess:
             summary="Take a place of the worker's capacity",
         )
         if not taken.assigned:
-            await self._note_refusal(act)
-            raise refusal(
+            await self._refuse(
+                act,
                 JobErrorCode.WORKER_AT_CAPACITY,
                 f"All {taken.capacity} places of the worker are taken; finish or hand over a job first.",
             )

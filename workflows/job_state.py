@@ -19,6 +19,7 @@ from app.jobs.change import (
     OfferStatus,
     TimelineEntry,
 )
+from app.jobs.errors import JobErrorCode
 from app.lifecycle import (
     INITIAL,
     Action,
@@ -34,6 +35,19 @@ from app.lifecycle import (
 from app.notifications.notices import Notice, NoticeType
 from workflows.contracts import Act, ActResult, Awaited, JobInput, JobStateView, RankedWorker
 
+# Reminders at the policy's distance; then one for as many as these, so that a job which nobody rescues for months
+# stays within the events that the server allows a workflow (51,200), and its timeline within a document.
+_CLOSE_REMINDERS = 24
+
+
+class Refused(BaseModel):
+    """How often one person's act was refused after a look outside, and the last of these answers."""
+
+    times: int
+    at: datetime
+    code: JobErrorCode
+    message: str
+
 
 class JobState(BaseModel):
     """All that the job's process knows; plain data, so that it can be carried into a next run."""
@@ -46,6 +60,8 @@ class JobState(BaseModel):
     offers: list[OfferRecord] = Field(default_factory=list)
     candidates: list[RankedWorker] = Field(default_factory=list)  # of this round, not asked yet
     deadline_action: Action | None = None
+    reminders: int = 0  # sent to the admins
+    refused: dict[str, Refused] = Field(default_factory=dict)  # by who was refused
     # Drained by `take_change`:
     timeline: list[TimelineEntry] = Field(default_factory=list)
     notices: list[Notice] = Field(default_factory=list)
@@ -148,6 +164,13 @@ class JobState(BaseModel):
         self.timeline, self.notices, self.changed_offers = [], [], []
         return change
 
+    def note_refusal(self, actor_id: str, code: JobErrorCode, message: str, *, at: datetime) -> None:
+        """Count an act that was refused after a look outside."""
+        self.projection.refusals += 1
+        before = self.refused.get(actor_id)
+        times = before.times + 1 if before else 1
+        self.refused[actor_id] = Refused(times=times, at=at, code=code, message=message)
+
     # --- offers
 
     def open_offer(self, candidate: RankedWorker, *, at: datetime, window: timedelta) -> OfferRecord:
@@ -180,6 +203,12 @@ class JobState(BaseModel):
     def offer_of(self, worker_id: str) -> OfferRecord | None:
         """The last offer that was made to a worker."""
         return next((offer for offer in reversed(self.offers) if offer.worker_id == worker_id), None)
+
+    def next_reminder(self) -> timedelta:
+        """Count a reminder to the admins; how long until the next."""
+        self.reminders += 1
+        seconds = self.input.policy.rescue_reminder_seconds
+        return timedelta(seconds=seconds * (1 if self.reminders < _CLOSE_REMINDERS else _CLOSE_REMINDERS))
 
     # --- work
 

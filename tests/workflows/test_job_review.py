@@ -1,29 +1,43 @@
-"""What a lost workflow task, or a frozen worker, leaves in the store: the process's own word stands in the end.
+"""What only goes wrong rarely: lost workflow tasks, frozen workers, stale reads, askers in a loop, months of silence.
 
-A local activity runs before its workflow task is durable, so each case stores two decisions made from one place.
+A local activity runs before its workflow task is durable, so the first cases store two decisions from one place.
 """
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
+import pytest
 import pytest_asyncio
 
 from activities.jobs import JobActivities
+from api.job_gateway import ActRefusedError, JobGateway
+from api.routers import admin_jobs
+from api.routers.admin_jobs import AssignBody
+from api.routers.job_acts import JobDesk
+from api.security import Principal
 from app.documents import utcnow
+from app.ids import new_id
 from app.jobs.change import OfferStatus
 from app.jobs.models import Job, offer_id
 from app.jobs.policy import JobPolicy
 from app.jobs.pricing import quote
-from app.lifecycle import OFFERING, Action, Actor
+from app.jobs.queries import JobQueries
+from app.lifecycle import OFFERING, QUOTING, Action, Actor
 from app.money.credits import Credits
 from app.money.earnings import Earnings
 from app.settings import Settings
-from tests.support.jobs import JobHarness
-from workflows.contracts import Act, AssignWorker, RankedWorker, RankWorkers
+from app.users.models import Role
+from app.users.store import UserStore
+from tests.support.jobs import JobHarness, RefusedError
+from workflows.contracts import Act, AssignWorker, JobInput, RankedWorker, RankWorkers, Update
+from workflows.job_options import STORE
 from workflows.job_state import JobState
 from workflows.starting import job_input
 
+MAX_EVENTS = 51_200  # of one workflow, before the server ends it
 T0 = datetime(2026, 3, 2, 10, 0, 0, 123_456, tzinfo=UTC)
 LATER = T0 + timedelta(seconds=11)  # the lost task has timed out
 WINDOW = timedelta(minutes=15)
@@ -32,6 +46,11 @@ WINDOW = timedelta(minutes=15)
 @pytest_asyncio.fixture
 async def activities(jobs: JobHarness) -> JobActivities:
     return JobActivities(jobs.database, Credits(jobs.database), Earnings(jobs.database))
+
+
+def _desk(jobs: JobHarness) -> JobDesk:
+    gateway = JobGateway(jobs.resources.client, jobs.resources.settings)
+    return JobDesk(JobQueries(jobs.database), gateway, "test")
 
 
 def _offered(job: Job, settings: Settings, worker_id: str, *, at: datetime) -> JobState:
@@ -159,3 +178,72 @@ async def test_a_ranking_decided_anew_does_not_hold_the_lost_offer_against_its_w
     assert worker in {candidate.worker_id for candidate in ranked.candidates}
     other = await activities.rank_workers(request.model_copy(update={"job_id": "0" * 24}))
     assert worker not in {candidate.worker_id for candidate in other.candidates}
+
+
+async def test_an_act_that_meets_the_end_of_the_job_is_told_of_the_end(jobs: JobHarness) -> None:
+    """The door read the job before it ended; the answer comes from what is recorded now."""
+    client, worker = await jobs.add_client(), await jobs.add_worker()
+    job = await jobs.post(client)
+    worker = await jobs.until_offered(job)
+    await jobs.accept(job, worker)
+    await jobs.start(job, worker)
+    await jobs.submit(job, worker)
+    stale = await jobs.stored(job)
+    await jobs.approve(job)
+    await jobs.handle(job).result()
+    desk = _desk(jobs)
+    act = Act(actor=Actor.CLIENT, actor_id=client)
+    with pytest.raises(ActRefusedError) as refused:
+        await desk.hand_over(stale, Update.APPROVE, "late", act)
+    assert refused.value.code == "wrong-state"
+    assert "completed" in str(refused.value)
+
+
+async def test_two_admins_with_two_choices_each_get_an_answer_of_their_own(jobs: JobHarness) -> None:
+    full, free = await jobs.add_worker(capacity=0), await jobs.add_worker()
+    job = await jobs.post(await jobs.add_client())
+    await jobs.until_offered(job)
+    users = SimpleNamespace(users=UserStore(jobs.database))
+
+    async def assign(worker_id: str) -> str:
+        admin = Principal(user_id=new_id(), role=Role.ADMIN, session_id=new_id())
+        try:
+            body = AssignBody.model_validate({"workerId": worker_id})
+            await admin_jobs.assign(job.id, body, admin, users, _desk(jobs))  # type: ignore[arg-type]  # users only
+        except ActRefusedError as refused:
+            return refused.code
+        return "assigned"
+
+    answers = await asyncio.gather(assign(full), assign(free))
+    assert answers[0] in ("worker-at-capacity", "wrong-state")
+    assert answers[1] == "assigned"
+
+
+async def test_an_asker_in_a_loop_leaves_the_job_its_events(jobs: JobHarness) -> None:
+    """The server gives a workflow 2,000 updates: past some refusals the next look has to wait."""
+    client = await jobs.add_client(credits_=0)
+    job = await jobs.post(client)
+    await jobs.until(job, QUOTING)
+    answers = []
+    for _ in range(25):
+        with pytest.raises(RefusedError) as refused:
+            await jobs.quote_answer(job, Update.APPROVE_QUOTE)
+        answers.append(refused.value)
+    assert {answer.code for answer in answers} == {"insufficient-credits"}
+    assert (await jobs.stored(job)).refusals == 20
+    assert "ask again after" in answers[-1].message
+    await jobs.quote_answer(job, Update.DECLINE_QUOTE)  # whatever else may be done still may
+
+
+def test_reminders_of_a_year_stay_within_a_history() -> None:
+    state = JobState(input=JobInput(job_id="j", client_id="c", rate=100, posted_at=T0))
+    waits = [state.next_reminder() for _ in range(400)]
+    assert waits[:23] == [timedelta(hours=1)] * 23
+    assert sum(waits, timedelta()) > timedelta(days=365)
+    assert MAX_EVENTS / 5 > 400 * 10
+
+
+def test_a_store_away_for_a_week_does_not_fill_a_history() -> None:
+    interval = STORE["retry_policy"].maximum_interval
+    assert interval is not None
+    assert timedelta(days=7) / interval * 6 < MAX_EVENTS
