@@ -53,8 +53,9 @@ class Platform:
         return job_workflow_id(await self._door.live(next(self._turn)))
 
     async def acceptance(self) -> float:
-        """One POST to `/offer/accept`."""
+        """One POST to `/offer/accept`, once the worker has been told of the offer, as it is in life."""
         job_id, worker_id = await self._door.to_offer(next(self._turn))
+        await self._delivered()
         started = time.perf_counter()
         await self._door.act(worker_id, job_id, "offer/accept")
         return time.perf_counter() - started
@@ -64,6 +65,9 @@ class Platform:
         for life in lives:
             payout = payout_workflow_id(life.removeprefix("job-"))
             await self._client.get_workflow_handle(payout).result()
+        await self._delivered()
+
+    async def _delivered(self) -> None:
         async with asyncio.timeout(_WAIT_SECONDS):
             while await self._door.database["outbox"].count_documents({}):  # noqa: ASYNC110  # another process empties it
                 await asyncio.sleep(0.05)
