@@ -25,7 +25,7 @@ async def test_pages_show_everything_once_in_order(
     database: Database,
     settings: Settings,
     limit: int,
-    descending: bool,  # noqa: FBT001  # parametrized
+    descending: bool,  # parametrized
 ) -> None:
     things = database[f"things-{limit}-{descending}"]
     now = utcnow()

@@ -44,7 +44,7 @@ def _environment(key: str, value: str) -> Callable[[dict[str, Any]], None]:
         (_set("redis", "image", "redis"), "services/redis/image"),
         (_set("redis", "ports", ["6379:6379"]), "services/redis/ports/0"),
         (_set("redis", "volumes", ["elsewhere:/data"]), "redis: elsewhere is not a volume"),
-        (_set("redis", "privileged", True), "'privileged' was unexpected"),  # noqa: FBT003  # a key's value
+        (_set("redis", "privileged", True), "'privileged' was unexpected"),  # a key's value
         (_set("mail", "ports", ["127.0.0.1:8000:8025"]), "port 8000 is published twice"),
         (
             lambda file: file["services"]["redis"].pop("healthcheck"),

@@ -115,7 +115,7 @@ def test_a_declaration(name: str, mime: str, size: int | None, fault: str | None
         ("audio/wav", b"RIFF\x24\x00\x00\x00WAVEfmt ", True),
     ],
 )
-def test_content_agrees_with_its_type(mime: str, content: bytes, fits: bool) -> None:  # noqa: FBT001
+def test_content_agrees_with_its_type(mime: str, content: bytes, fits: bool) -> None:
     declared = file_type(mime)
     assert declared is not None
     assert agrees(declared, content) is fits

@@ -226,7 +226,7 @@ async def test_a_pending_upload_is_seen_by_its_owner_alone(uploads: Uploads) -> 
         ("worker", "completed", False),
     ],
 )
-async def test_the_states_that_take_files(uploads: Uploads, who: str, status: str, is_open: bool) -> None:  # noqa: FBT001
+async def test_the_states_that_take_files(uploads: Uploads, who: str, status: str, is_open: bool) -> None:
     await uploads.set_job(status=status)
     caller = getattr(uploads, who)
     if is_open:
