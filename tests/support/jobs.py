@@ -243,7 +243,8 @@ async def run_harness(
     reader: OpenAIBriefReader | None = None,
 ) -> AsyncIterator[JobHarness]:
     """Workers on every queue of a prefix of their own, over a database of the test's own."""
-    patience = {"task_queue_prefix": f"{new_id()}-", "dependency_timeout_seconds": 20.0}  # a machine may be busy
+    # a machine may be busy
+    patience = {"task_queue_prefix": f"{new_id()}-", "dependency_timeout_seconds": 20.0}
     settings = settings.model_copy(update=patience)
     async with AsyncExitStack() as stack:
         journal = Journal(database)
