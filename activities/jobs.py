@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import DuplicateKeyError
 from temporalio import activity
 
 from app.jobs.change import JobChange
@@ -12,6 +13,7 @@ from app.jobs.models import ranking_id
 from app.jobs.projection import store_change
 from app.jobs.settlement import settle
 from app.matching.candidates import find_candidates
+from app.matching.models import Ranking
 from app.matching.rank import rank
 from app.money.credits import Credits
 from app.money.earnings import Earnings
@@ -54,7 +56,10 @@ class JobActivities:
 
     @activity.defn(name=Activity.RANK_WORKERS)
     async def rank_workers(self, request: RankWorkers) -> RankWorkersResult:
-        """Rank everybody, keep the whole score card, and answer with the best."""
+        """Rank everybody, keep the whole score card, and answer with the best.
+
+        The first ranking of a round stands: a worker may have been told of an offer made by it before a crash.
+        """
         candidates = await find_candidates(
             self._database, client_id=request.client_id, at=request.at, job_id=request.job_id
         )
@@ -76,9 +81,11 @@ class JobActivities:
             "requiredSkills": request.required_skills,
             "cards": [card.model_dump(by_alias=True) for card in ranking.cards],
         }
-        await self._database["rankings"].replace_one(
-            {"_id": ranking_id(request.job_id, request.round)}, record, upsert=True
-        )
+        key = ranking_id(request.job_id, request.round)
+        try:
+            await self._database["rankings"].insert_one({"_id": key, **record})
+        except DuplicateKeyError:
+            ranking = Ranking.model_validate(await self._database["rankings"].find_one({"_id": key}))
         eligible = [card for card in ranking.cards if card.eligible]
         return RankWorkersResult(
             candidates=[

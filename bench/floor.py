@@ -84,7 +84,7 @@ class FloorRatings:
 
 @workflow.defn
 class Floor:
-    """A job's skeleton. Every act is an update that runs one local activity under a lock."""
+    """A job's skeleton. Every act is an update that runs one activity under a lock: regular where it has rivals."""
 
     def __init__(self) -> None:
         """Nothing has happened."""
@@ -105,15 +105,17 @@ class Floor:
         await self._wait_beyond(3, None)
         await self._wait_beyond(4, _AUTO_APPROVE)
         async with self._lock:
-            await self._child("FloorPayout", text, FLOOR_BILLING_QUEUE)
-            await self._child("FloorRatings", text, FLOOR_QUEUE)
+            await asyncio.gather(
+                self._child("FloorPayout", text, FLOOR_BILLING_QUEUE),
+                self._child("FloorRatings", text, FLOOR_QUEUE),
+            )
         await workflow.wait_condition(workflow.all_handlers_finished)
         return text
 
     @workflow.update
     async def accept(self, text: str) -> str:
         """A worker accepts."""
-        return await self._act(text, "assigned", worker=True)
+        return await self._act(text, "assigned", worker=True, rivals=True)
 
     @accept.validator
     def _validate_accept(self, text: str) -> None:
@@ -140,16 +142,21 @@ class Floor:
     @workflow.update
     async def approve(self, text: str) -> str:
         """A client approves."""
-        return await self._act(text, "completed")
+        return await self._act(text, "completed", rivals=True)
 
     @approve.validator
     def _validate_approve(self, text: str) -> None:
         """Everything is allowed."""
 
-    async def _act(self, text: str, status: str, *, worker: bool = False, deadline: bool = False) -> str:
+    async def _act(
+        self, text: str, status: str, *, worker: bool = False, deadline: bool = False, rivals: bool = False
+    ) -> str:
         async with self._lock:
             self._upsert(status, worker=worker, deadline=deadline)
-            await self._local(text)
+            if rivals:
+                await workflow.execute_activity(nothing, text, start_to_close_timeout=_SHORT)
+            else:
+                await self._local(text)
             self._seq += 1
             return text
 

@@ -126,7 +126,7 @@ class JobWorkflow(JobProcess):
             now = workflow.now()
             self._state.close_offer(OfferStatus.DECLINED, at=now, reason=act.reason)
             self._state.apply(Action.DECLINE_OFFER, Actor.WORKER, at=now, act=act, reason=act.reason)
-            await self._record(act)
+            await self._record(act, rivals=True)
             return self._state.answer(act)
 
     @decline_offer.validator
@@ -138,7 +138,7 @@ class JobWorkflow(JobProcess):
         """The client agrees to a price above the consent given in the post; the credits are held."""
         async with self._lock:
             job_acts.check(self._state, Action.APPROVE_QUOTE, act)
-            held = await self._hold_credits()
+            held = await self._hold_credits(rivals=True)
             if not held.held:
                 await self._refuse(
                     act,
@@ -161,7 +161,7 @@ class JobWorkflow(JobProcess):
         async with self._lock:
             job_acts.check(self._state, Action.DECLINE_QUOTE, act)
             self._state.apply(Action.DECLINE_QUOTE, Actor.CLIENT, at=workflow.now(), act=act)
-            await self._record(act)
+            await self._record(act, rivals=True)
             return self._state.answer(act)
 
     @decline_quote.validator
@@ -229,7 +229,7 @@ class JobWorkflow(JobProcess):
             state.projection.revision_count += 1
             state.apply(Action.REQUEST_REVISION, Actor.CLIENT, at=workflow.now(), act=act, reason=act.reason)
             state.notify("job.revision_requested", state.projection.worker_id, reason=act.reason)
-            await self._record(act)
+            await self._record(act, rivals=True)
             return state.answer(act)
 
     @request_revision.validator

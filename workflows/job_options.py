@@ -10,6 +10,13 @@ from temporalio.common import RetryPolicy
 from app.parsing.errors import PERMANENT_ERROR_NAMES
 
 
+class ActivityOptions(TypedDict):
+    """Keyword arguments of `workflow.execute_activity_method`."""
+
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
 class LocalActivityOptions(TypedDict):
     """Keyword arguments of `workflow.execute_local_activity_method`."""
 
@@ -31,6 +38,14 @@ STORE: LocalActivityOptions = {
         maximum_interval=timedelta(minutes=2),
     ),
     "local_retry_threshold": timedelta(seconds=5),
+}
+
+# The same writes, for an act that has a rival: an accept and the expiry, a revision and the approval. A local
+# activity writes before the act is in the history, so a crash could leave the records of an act that the process
+# then decides the other way. A regular one starts once the act is in the history, and costs five events more.
+DECIDED: ActivityOptions = {
+    "start_to_close_timeout": STORE["start_to_close_timeout"],
+    "retry_policy": STORE["retry_policy"],
 }
 
 # One reading by the model costs a few seconds; after three failures the rules read the brief instead.

@@ -129,14 +129,18 @@ class JobProcess:
             summary="Read the brief by rules",
         )
 
-    async def _hold_credits(self) -> HoldCreditsResult:
-        job, pricing = self._state.input, self._state.projection.pricing
-        price = pricing.credits if pricing else 0
+    async def _hold_credits(self, *, rivals: bool = False) -> HoldCreditsResult:
+        """Hold the price. With `rivals`, such as the quote's expiry, only once the act is in the history."""
+        price, summary = self._price(), f"Hold {job_details.credits_text(self._price())}"
+        hold = HoldCredits(
+            job_id=self._state.input.job_id, client_id=self._state.input.client_id, credits=price
+        )
+        if rivals:
+            return await workflow.execute_activity_method(
+                JobActivities.hold_credits, hold, **job_options.DECIDED, summary=summary
+            )
         return await workflow.execute_local_activity_method(
-            JobActivities.hold_credits,
-            HoldCredits(job_id=job.job_id, client_id=job.client_id, credits=price),
-            **job_options.STORE,
-            summary=f"Hold {job_details.credits_text(price)}",
+            JobActivities.hold_credits, hold, **job_options.STORE, summary=summary
         )
 
     async def _await_consent(self) -> None:
@@ -264,7 +268,7 @@ class JobProcess:
         state.notify("review.invited", state.input.client_id)
         state.notify("review.invited", worker_id)
         self._publish()
-        await workflow.execute_local_activity_method(
+        await workflow.execute_activity_method(
             JobActivities.complete_job,
             CompleteJob(
                 worker_id=worker_id,
@@ -272,7 +276,7 @@ class JobProcess:
                 pay_usd_cents=pricing.pay_usd_cents,
                 change=state.take_change(act.correlation_id if act else None),
             ),
-            **job_options.STORE,
+            **job_options.DECIDED,
             summary=f"Settle {job_details.credits_text(pricing.credits)}",
         )
 
@@ -301,8 +305,10 @@ class JobProcess:
             correlation_id=job.correlation_id,
         )
         billing = sibling_task_queue(queue, TaskQueue.BILLING)
-        await self._follow(PAYOUT_WORKFLOW, payout, payout_workflow_id(job.job_id), billing)
-        await self._follow(RATINGS_WORKFLOW, ratings, ratings_workflow_id(job.job_id), queue)
+        await asyncio.gather(
+            self._follow(PAYOUT_WORKFLOW, payout, payout_workflow_id(job.job_id), billing),
+            self._follow(RATINGS_WORKFLOW, ratings, ratings_workflow_id(job.job_id), queue),
+        )
 
     async def _follow(self, name: str, arg: object, workflow_id: str, queue: str) -> None:
         with contextlib.suppress(WorkflowAlreadyStartedError):  # a reset run finds it there
@@ -348,15 +354,19 @@ class JobProcess:
         await self._record(act)
         raise refusal(code, message)
 
-    async def _record(self, act: Act | None = None) -> None:
-        """Store what has happened, in one local activity."""
+    async def _record(self, act: Act | None = None, *, rivals: bool = False) -> None:
+        """Store what has happened, in one activity: a local one, unless the act has rivals (see `DECIDED`)."""
         self._publish()
-        await workflow.execute_local_activity_method(
-            JobActivities.record_change,
-            self._state.take_change(act.correlation_id if act else None),
-            **job_options.STORE,
-            summary=f"Record {self._state.state}",
-        )
+        change = self._state.take_change(act.correlation_id if act else None)
+        summary = f"Record {self._state.state}"
+        if rivals:
+            await workflow.execute_activity_method(
+                JobActivities.record_change, change, **job_options.DECIDED, summary=summary
+            )
+        else:
+            await workflow.execute_local_activity_method(
+                JobActivities.record_change, change, **job_options.STORE, summary=summary
+            )
 
     # --- assigning and settling
 
@@ -373,14 +383,14 @@ class JobProcess:
         draft.notify("job.assigned", draft.input.client_id)
         draft.notify("job.assigned", worker_id)
         accepted = action is Action.ACCEPT_OFFER and draft.offer is not None
-        taken = await workflow.execute_local_activity_method(
+        taken = await workflow.execute_activity_method(
             JobActivities.assign_worker,
             AssignWorker(
                 worker_id=worker_id,
                 offer_number=draft.offer.number if accepted and draft.offer else None,
                 change=draft.take_change(act.correlation_id),
             ),
-            **job_options.STORE,
+            **job_options.DECIDED,
             summary="Take a place of the worker's capacity",
         )
         if not taken.assigned:

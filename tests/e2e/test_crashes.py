@@ -7,16 +7,19 @@ dies right after a chosen write. A caller without an answer repeats the same req
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from random import Random
 
+import httpx2
 import pytest
 import pytest_asyncio
 
+from app.money.verify import open_holds
 from tests.e2e.checks import actions, check_all, job_of, settled
 from tests.e2e.platform import Platform
 from tests.e2e.play import Board, watching, work
-from tests.support.http import Person, RefusedError
+from tests.support.http import Person, RefusedError, until
 
 JOBS = 4
 
@@ -146,7 +149,7 @@ async def test_the_worker_dies_while_a_job_is_settled(
     await check_all(platform, [job_id], mail_may_repeat=True)
 
 
-@pytest.mark.parametrize("writes", [1, 3])
+@pytest.mark.parametrize("writes", [1, 5])
 async def test_the_worker_dies_in_an_accept_and_the_offer_lapses_before_another_takes_over(
     platform: Platform, client: Person, workers: list[Person], writes: int
 ) -> None:
@@ -166,3 +169,52 @@ async def test_the_worker_dies_in_an_accept_and_the_offer_lapses_before_another_
     await settled(platform, [job_id])
     await check_all(platform, [job_id], mail_may_repeat=True)
     await platform.serve(NIMMIT_OFFER_WINDOW_SECONDS="120")
+
+
+async def lose_act(
+    platform: Platform, person: Person, path: str, activity: str, *, after_writes: int = 1
+) -> None:
+    """Send an act whose effects are written by a worker that dies of it, on a server that dies with it.
+
+    If its decision was not in the history by then, nobody remembers the act, and the caller does not repeat it.
+    """
+    await platform.work(dying_in=activity, after_writes=after_writes)
+    sent = asyncio.ensure_future(person.call("POST", path))
+    await platform.death("worker")
+    await platform.kill("temporal")
+    with contextlib.suppress(httpx2.TransportError):
+        assert (await sent).status_code == 503
+    await platform.revive("temporal")
+    await platform.work()
+
+
+async def test_a_quote_declined_after_a_lost_approval_holds_nothing(
+    platform: Platform, client: Person
+) -> None:
+    job_id = str((await client.post_job(maxCredits=0.01))["id"])
+    job = f"/jobs/{job_id}"
+    await until(lambda: client.get(job), lambda found: bool(found["phase"] == "quoting"), "a quote")
+    await lose_act(platform, client, f"{job}/quote/approve", "hold_credits")
+    if await refusal(client.act(job_id, "quote/decline")) is None:
+        await settled(platform, [job_id])
+    held = [hold.job_id for hold in await open_holds(platform.database)]
+    stored = await job_of(platform.database, job_id)
+    assert (job_id in held) == ("approve_quote" in actions(stored))
+
+
+async def test_a_revision_asked_for_after_a_lost_approval(
+    platform: Platform, client: Person, workers: list[Person]
+) -> None:
+    """Either the approval stands and the revision is refused, or nothing of the approval is left."""
+    async with watching(workers) as board:
+        job_id, worker = await offered_job(client, board)
+    await worker.act(job_id, "offer/accept")
+    await worker.act(job_id, "start")
+    await worker.upload(job_id)
+    await worker.act(job_id, "submit", {})
+    await lose_act(platform, client, f"/jobs/{job_id}/approve", "complete_job", after_writes=6)
+    revision = {"reason": "the second chart is missing"}
+    if await refusal(client.act(job_id, "request-revision", revision)) is None:
+        await work(job_id, client, worker)
+    await settled(platform, [job_id])
+    await check_all(platform, [job_id], mail_may_repeat=True)
