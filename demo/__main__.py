@@ -36,6 +36,8 @@ INTERRUPTED = 130  # 128 and the number of SIGINT, as shells say it
 def main() -> int:
     """Run the demo; its exit status."""
     arguments = _arguments()
+    # a shell that starts it in the background has it ignore Ctrl-C, which others may still send
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     show = Show()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import sys
+import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -49,6 +50,10 @@ def _leave() -> None:
 atexit.register(_leave)
 
 Database = AsyncDatabase[dict[str, Any]]
+
+# A runner started in the background ignores Ctrl-C, and so would every process that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
