@@ -7,8 +7,8 @@ takes `database`; names of jobs, users and task queues are made unique by the te
 from __future__ import annotations
 
 import atexit
-import sys
 import signal
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
