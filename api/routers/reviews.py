@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StrictInt, StringConstraints
 
 from api.job_gateway import ActRefusedError, WorkflowEndedError
 from api.openapi import AUTHENTICATED, WITH_BODY, problems
@@ -31,7 +31,7 @@ class ReviewBody(RequestModel):
     """From 1 (poor) to 5 (excellent), with a comment if there is something to say."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"rating": 5, "comment": "Quick and exact"}]})
-    rating: Annotated[int, Field(ge=1, le=5)]
+    rating: Annotated[StrictInt, Field(ge=1, le=5)]
     comment: Annotated[str, StringConstraints(strip_whitespace=True, max_length=1_000)] = ""
 
 
