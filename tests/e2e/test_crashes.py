@@ -19,7 +19,7 @@ from app.money.verify import open_holds
 from tests.e2e.checks import actions, check_all, job_of, settled
 from tests.e2e.platform import Platform
 from tests.e2e.play import Board, watching, work
-from tests.support.http import Person, RefusedError, until
+from tests.support.http import Json, Person, RefusedError, until
 
 JOBS = 4
 
@@ -112,44 +112,39 @@ async def offered_job(client: Person, board: Board) -> tuple[str, Person]:
     return job_id, await board.offer(job_id, 1)
 
 
+LONG = pytest.mark.chaos
+
+
 @pytest.mark.parametrize(
-    ("activity", "writes"), [("assign_worker", 1), ("assign_worker", 2), ("assign_worker", 4)]
+    ("accepting", "settling"),
+    [(2, 3), *(pytest.param(*writes, marks=LONG) for writes in ((1, 1), (3, 2), (4, 4), (5, 5), (5, 6)))],
 )
-async def test_the_worker_dies_while_an_accept_is_written_down(
-    platform: Platform, client: Person, workers: list[Person], activity: str, writes: int
+async def test_the_worker_dies_between_two_writes(
+    platform: Platform, client: Person, workers: list[Person], accepting: int, settling: int
 ) -> None:
+    """After the n-th write of an acceptance, and again after the n-th of the settlement."""
     async with watching(workers) as board:
         job_id, worker = await offered_job(client, board)
-    await platform.work(dying_in=activity, after_writes=writes)
-    accept = asyncio.ensure_future(worker.act(job_id, "offer/accept"))
-    await platform.death("worker")
-    await platform.work()
-    assert (await accept)["phase"] == "ready"
-    await work(job_id, client, worker)
-    await settled(platform, [job_id])
-    await check_all(platform, [job_id], mail_may_repeat=True)
-
-
-@pytest.mark.parametrize("writes", [1, 2, 3, 4, 5])
-async def test_the_worker_dies_while_a_job_is_settled(
-    platform: Platform, client: Person, workers: list[Person], writes: int
-) -> None:
-    async with watching(workers) as board:
-        job_id, worker = await offered_job(client, board)
-    await worker.act(job_id, "offer/accept")
+    assert (await through_a_death(platform, worker, job_id, "offer/accept", accepting))["phase"] == "ready"
     await worker.act(job_id, "start")
     await worker.upload(job_id)
     await worker.act(job_id, "submit", {})
-    await platform.work(dying_in="complete_job", after_writes=writes)
-    approve = asyncio.ensure_future(client.act(job_id, "approve"))
-    await platform.death("worker")
-    await platform.work()
-    assert (await approve)["phase"] == "rating"
+    assert (await through_a_death(platform, client, job_id, "approve", settling))["phase"] == "rating"
     await settled(platform, [job_id])
     await check_all(platform, [job_id], mail_may_repeat=True)
 
 
-@pytest.mark.parametrize("writes", [1, 5])
+async def through_a_death(platform: Platform, person: Person, job_id: str, act: str, writes: int) -> Json:
+    """Act, and repeat until it is answered, while the worker dies of it and another takes over."""
+    activity = {"offer/accept": "assign_worker", "approve": "complete_job"}[act]
+    await platform.work(dying_in=activity, after_writes=writes)
+    answer = asyncio.ensure_future(person.act(job_id, act))
+    await platform.death("worker")
+    await platform.work()
+    return await answer
+
+
+@pytest.mark.parametrize("writes", [5, pytest.param(1, marks=LONG)])
 async def test_the_worker_dies_in_an_accept_and_the_offer_lapses_before_another_takes_over(
     platform: Platform, client: Person, workers: list[Person], writes: int
 ) -> None:
@@ -169,6 +164,24 @@ async def test_the_worker_dies_in_an_accept_and_the_offer_lapses_before_another_
     await settled(platform, [job_id])
     await check_all(platform, [job_id], mail_may_repeat=True)
     await platform.serve(NIMMIT_OFFER_WINDOW_SECONDS="120")
+
+
+async def test_an_offer_that_is_on_record_before_its_process_knows_it(
+    platform: Platform, client: Person, workers: list[Person]
+) -> None:
+    """The worker died after it had written the offer: whoever accepts meanwhile is not told that there is none."""
+    await platform.work(dying_in="record_change", after_writes=4)
+    posting = asyncio.ensure_future(client.post_job())
+    await platform.death("worker")
+    job_id = str((await posting)["id"])
+    async with watching(workers) as board:
+        worker = await board.offer(job_id, 1)
+        accepting = asyncio.ensure_future(worker.act(job_id, "offer/accept"))
+        await platform.work()
+        assert (await accepting)["phase"] == "ready"
+    await work(job_id, client, worker)
+    await settled(platform, [job_id])
+    await check_all(platform, [job_id], mail_may_repeat=True)
 
 
 async def lose_act(

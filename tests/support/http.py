@@ -39,6 +39,7 @@ class Door:
     """The API's address and one connection pool. `unanswered` counts why requests had to be repeated."""
 
     url: str
+    patience_seconds: float = 120  # how long a request is repeated
     http: httpx2.AsyncClient = field(init=False)
     unanswered: Counter[str] = field(default_factory=Counter)
 
@@ -79,16 +80,14 @@ class Person:
             more["json"] = body
         return await self.door.http.request(method, path, headers=headers, **more)
 
-    async def insist(
-        self, method: str, path: str, body: Any = None, *, key: str | None = None, seconds: float = 90
-    ) -> Json:
+    async def insist(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Json:
         """Repeat the same request until it has a definite answer, which must be a yes.
 
         Raises:
             RefusedError: a definite no.
             LateError: no definite answer in that time.
         """
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + self.door.patience_seconds
         last = "nothing"
         while time.monotonic() < deadline:
             try:
@@ -102,12 +101,15 @@ class Person:
                 content: Json = answer.json() if answer.content else {}
                 return content
             problem = problem_of(answer)
+            if problem["code"] == "token-expired":
+                await self.login()
+                continue
             if problem["code"] not in _REPEATABLE:
                 raise RefusedError(method, path, problem)
             last = problem["code"]
             self.door.unanswered[last] += 1
             await asyncio.sleep(_PAUSE_SECONDS)
-        raise LateError(f"{method} {path}: no definite answer in {seconds:g} s; the last was {last}")
+        raise LateError(f"{method} {path}: no definite answer in time; the last was {last}")
 
     async def get(self, path: str) -> Json:
         """Read."""
