@@ -15,7 +15,7 @@ from api.openapi import AUTHENTICATED, WITH_BODY, problems
 from api.routers.jobs import GatewayDep, QueriesDep
 from api.security import ClientOnly, Principal, WorkerOnly
 from api.types import EntityId, PathId, RequestModel, ResponseModel
-from app.errors import InvalidFieldError
+from app.errors import InvalidFieldError, OutcomeUnknownError
 from app.files.models import FilePurpose, FileStatus
 from app.jobs.errors import JobErrorCode
 from app.jobs.models import Job, Offer
@@ -124,6 +124,22 @@ class JobDesk:
             raise _answer_from_projection(last, Action(update.value), act.actor, offer) from None
         return ActView.model_validate(answer, from_attributes=True)
 
+    async def answer_offer(
+        self, job: Job, update: Update, update_id: str, act: Act, *, offer: Offer | None
+    ) -> ActView:
+        """Hand over the answer to an offer that is on record.
+
+        Raises:
+            OutcomeUnknownError: the process does not know of the offer yet: it was written down by a worker that died,
+                and is about to be made again.
+        """
+        try:
+            return await self.hand_over(job, update, update_id, act, offer=offer)
+        except ActRefusedError as refused:
+            if refused.code == JobErrorCode.OFFER_NOT_FOUND:
+                raise OutcomeUnknownError from refused
+            raise
+
 
 def _desk(queries: QueriesDep, gateway: GatewayDep, correlation_id: CorrelationId) -> JobDesk:
     return JobDesk(queries, gateway, correlation_id)
@@ -144,7 +160,7 @@ async def accept_offer(
     job, number, offer = await desk.offer(job_id, principal)
     act = Act(**desk.fields(principal))
     update_id = f"{Update.ACCEPT_OFFER}:{number}:{job.refusals}"
-    return await desk.hand_over(job, Update.ACCEPT_OFFER, update_id, act, offer=offer)
+    return await desk.answer_offer(job, Update.ACCEPT_OFFER, update_id, act, offer=offer)
 
 
 @router.post("/{job_id}/offer/decline", responses=problems(*_OFFER, *WITH_BODY, "idempotency-key-reused"))
@@ -158,7 +174,7 @@ async def decline_offer(
     job, number, offer = await desk.offer(job_id, principal)
     act = DeclineOffer(**desk.fields(principal, body), reason=body.reason)
     update_id = f"{Update.DECLINE_OFFER}:{number}"
-    return await desk.hand_over(job, Update.DECLINE_OFFER, update_id, act, offer=offer)
+    return await desk.answer_offer(job, Update.DECLINE_OFFER, update_id, act, offer=offer)
 
 
 @router.post("/{job_id}/quote/approve", responses=problems(*_ACT, "insufficient-credits"))
