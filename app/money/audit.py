@@ -14,12 +14,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.money.audit_corrections import Corrections, debt_faults
 from app.money.books import Book
+from app.money.effects import Balances
 from app.money.errors import InvalidDraft, NegativeBalance
 from app.money.hashing import GENESIS, row_hash
 from app.money.lots import Lots, in_burn_order, merge, total
 from app.money.models import CreditBalances, Hold, Lot, Transaction, opening_balances
-from app.money.rules import Balances, fold
+from app.money.rules import fold
 
 Row = Mapping[str, Any]
 
@@ -36,6 +38,8 @@ class Check(StrEnum):
     BALANCE = "balance"
     NEGATIVE = "negative"
     HOLD = "hold"
+    CORRECTION = "correction"
+    DEBT = "debt"
     TOTAL = "total"
     HINT = "hint"
 
@@ -89,6 +93,7 @@ class Audit:
         self._hints = dict(hints or {})
         self._books: dict[str, _BookState] = {}
         self._keys: set[str] = set()
+        self._corrections = Corrections()
         self._outside: defaultdict[str, int] = defaultdict(
             int
         )  # currency -> sum over accounts without a book
@@ -115,6 +120,10 @@ class Audit:
             return
         self._check_chain(state, row, transaction)
         self._check_legs(state, transaction)
+        for fault in self._corrections.faults(transaction):
+            self._report(Check.CORRECTION, name, row_id, fault)
+        for fault in debt_faults(transaction):
+            self._report(Check.DEBT, name, row_id, fault)
         self._check_balances(state, transaction, self._expected_lots(state, transaction))
 
     def finish(self) -> list[Discrepancy]:
@@ -189,6 +198,8 @@ class Audit:
         lots: Lots = state.balances.lots
         if transaction.lot:
             lots = merge(lots, [transaction.lot])
+        if transaction.restored:
+            lots = merge(lots, transaction.restored)
         kept = transaction.hold.lots if transaction.hold else ()
         if transaction.resolution:
             lots = merge(lots, self._released(state, transaction, kept))

@@ -14,7 +14,8 @@ from app.money.errors import InvalidDraft
 
 CREDITS_GRANTED = "platform:credits_granted"  # falls as credits are granted
 CREDITS_SPENT = "platform:credits_spent"  # rises as held credits are posted
-WORKER_COST = "platform:worker_cost"  # falls as workers earn
+WORKER_COST = "platform:worker_cost"  # falls as workers earn, rises as earnings are taken back
+WORKER_DEBT = "platform:worker_debt"  # the other side of what workers owe
 
 _OWNER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SEQ_DIGITS = 12

@@ -10,7 +10,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from app.documents import CamelModel, utcnow
 from app.money.books import client_book
-from app.money.drafts import GrantCredits, HoldCredits, ResolveHold, draft
+from app.money.drafts import GrantCredits, HoldCredits, RefundCredits, ResolveHold, draft
 from app.money.errors import InsufficientCredits
 from app.money.journal import Journal, Posting
 from app.money.lots import in_burn_order, is_expired, spendable, total
@@ -108,6 +108,20 @@ class Resolution(_Answer):
         )
 
 
+class RefundOutcome(_Answer):
+    """A refund as it was first written: into which lots, and how much of the spend is now given back in all."""
+
+    transaction_id: str
+    corrects: str
+    job_id: str | None
+    amount: int
+    refunded_total: int
+    lots: tuple[Lot, ...]
+    available: int
+    held: int
+    replayed: bool
+
+
 class Credits:
     """The credits of every client. Pass a `journal` to share its heads with other facades of the process."""
 
@@ -193,6 +207,49 @@ class Credits:
             hold_again=hold_again,
         )
         return Resolution.of(await self._journal.post(act))
+
+    async def refund(
+        self,
+        client_id: str,
+        spent_key: str,
+        amount: int,
+        *,
+        key: str,
+        reason: str,
+        expires_at: datetime | None = None,
+    ) -> RefundOutcome:
+        """Give back credits that the resolution under `spent_key` spent, over all its refunds no more than that.
+
+        They return to the lots that paid. What has expired meanwhile becomes a new lot that can be spent until
+        `expires_at`, which must come from the act and not from the clock.
+
+        Raises:
+            UnknownTransaction: this client spent nothing under that key.
+            CorrectionExceeded: less than that is left to give back (its `remaining`).
+            InvalidDraft, IdempotencyKeyReused, LedgerContention, LedgerCorrupted: see `Journal.post`.
+        """
+        act = draft(
+            RefundCredits,
+            key=key,
+            client_id=client_id,
+            spent_key=spent_key,
+            amount=amount,
+            reason=reason,
+            expires_at=expires_at,
+        )
+        posting = await self._journal.post(act)
+        row = posting.transaction
+        return RefundOutcome(
+            transaction_id=row.id,
+            corrects=row.corrects or "",
+            job_id=row.job_id,
+            amount=row.amount,
+            refunded_total=row.corrected_total or 0,
+            lots=row.restored or (),
+            available=_available_after(row),
+            held=row.credits.held,
+            replayed=posting.replayed,
+        )
 
     async def balance(self, client_id: str) -> CreditBalance:
         """The client's credits at this moment, read from the journal (one read when its head is known).

@@ -23,6 +23,7 @@ Part = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT)]
 Reference = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Key = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9:_.-]{0,199}$")]
 Source = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200)]
+Reason = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=1_000)]
 
 
 class _Draft(CamelModel):
@@ -33,6 +34,11 @@ class _Draft(CamelModel):
     @property
     def book(self) -> Book:
         raise NotImplementedError
+
+    @property
+    def corrects_key(self) -> str | None:
+        """The key of the transaction that this one corrects, if it is a correction."""
+        return None
 
     @property
     def body_hash(self) -> str:
@@ -91,6 +97,28 @@ class ResolveHold(_Draft):
         return client_book(self.client_id)
 
 
+class RefundCredits(_Draft):
+    """Spent credits given back, up to what the resolution under `spent_key` spent, over all its refunds together.
+
+    They return to the lots that paid; what has expired meanwhile becomes a lot that expires at `expires_at`.
+    """
+
+    kind: Literal[Kind.CREDIT_REFUND] = Kind.CREDIT_REFUND
+    client_id: Reference
+    spent_key: Key
+    amount: Amount
+    reason: Reason
+    expires_at: Instant | None = None
+
+    @property
+    def book(self) -> Book:
+        return client_book(self.client_id)
+
+    @property
+    def corrects_key(self) -> str | None:
+        return self.spent_key
+
+
 class AccrueEarnings(_Draft):
     """What a worker earned by a job, in USD cents."""
 
@@ -118,7 +146,48 @@ class RecordTransfer(_Draft):
         return worker_book(self.worker_id)
 
 
-Draft = GrantCredits | HoldCredits | ResolveHold | AccrueEarnings | RecordTransfer
+class ReverseEarnings(_Draft):
+    """Pay of the accrual under `accrual_key` taken back, in USD cents; what is not payable becomes a debt."""
+
+    kind: Literal[Kind.EARNING_REVERSAL] = Kind.EARNING_REVERSAL
+    worker_id: Reference
+    job_id: Reference
+    accrual_key: Key
+    amount: Amount
+    reason: Reason
+
+    @property
+    def book(self) -> Book:
+        return worker_book(self.worker_id)
+
+    @property
+    def corrects_key(self) -> str | None:
+        return self.accrual_key
+
+
+class RecordTransferReversal(_Draft):
+    """Money of the transfer under `transfer_key` that Stripe gave back, in USD cents: it is payable again."""
+
+    kind: Literal[Kind.TRANSFER_REVERSAL] = Kind.TRANSFER_REVERSAL
+    worker_id: Reference
+    job_id: Reference
+    transfer_key: Key
+    amount: Amount
+    stripe_reversal_id: Reference
+    reason: Reason | None = None
+
+    @property
+    def book(self) -> Book:
+        return worker_book(self.worker_id)
+
+    @property
+    def corrects_key(self) -> str | None:
+        return self.transfer_key
+
+
+CreditDraft = GrantCredits | HoldCredits | ResolveHold | RefundCredits
+EarningDraft = AccrueEarnings | RecordTransfer | ReverseEarnings | RecordTransferReversal
+Draft = CreditDraft | EarningDraft
 
 DraftT = TypeVar("DraftT", bound=_Draft)
 

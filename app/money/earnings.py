@@ -9,22 +9,29 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from app.documents import CamelModel
 from app.money.books import worker_book
-from app.money.drafts import AccrueEarnings, RecordTransfer, draft
+from app.money.drafts import AccrueEarnings, RecordTransfer, RecordTransferReversal, ReverseEarnings, draft
 from app.money.journal import Journal, Posting
+from app.money.keys import accrue_key
+from app.money.keys import transfer_key as key_of_transfer
 from app.money.models import EarningBalances
 
 
 class EarningBalance(CamelModel):
-    """What a worker is owed (`payable`) and was sent (`paid`)."""
+    """What a worker is owed (`payable`), was sent (`paid`), and owes (`debt`)."""
 
     model_config = ConfigDict(frozen=True)
 
     payable: int
     paid: int
+    debt: int = 0
 
 
 class EarningOutcome(CamelModel):
-    """An accrual or a transfer as it was first written, and the balances right after it."""
+    """An accrual, a transfer or a reversal as it was first written, and the balances right after it.
+
+    `debt_paid` is the part that went to a debt instead of becoming payable; `debt_incurred` is the part of a reversal
+    that nothing payable covered.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,7 +39,11 @@ class EarningOutcome(CamelModel):
     amount: int
     payable: int
     paid: int
+    debt: int = 0
+    debt_paid: int = 0
+    debt_incurred: int = 0
     stripe_transfer_id: str | None
+    stripe_reversal_id: str | None = None
     replayed: bool
 
 
@@ -43,7 +54,7 @@ class Earnings:
         self._journal = journal or Journal(database)
 
     async def accrue(self, worker_id: str, job_id: str, amount_cents: int, *, key: str) -> EarningOutcome:
-        """Owe a worker the pay of a job.
+        """Owe a worker the pay of a job. A debt is paid first: send `amount - debt_paid`, or ask `transferable`.
 
         Raises:
             InvalidDraft, IdempotencyKeyReused, LedgerContention, LedgerCorrupted: see `Journal.post`.
@@ -71,6 +82,77 @@ class Earnings:
         )
         return _outcome(await self._journal.post(act))
 
+    async def reverse(
+        self, worker_id: str, job_id: str, amount_cents: int, *, key: str, reason: str, number: int = 1
+    ) -> EarningOutcome:
+        """Take back pay of the job's accrual of that number: what is payable first, the rest becomes a debt.
+
+        Raises:
+            UnknownTransaction: the worker earned nothing by that job under that number.
+            CorrectionExceeded: less than that is left of the accrual (its `remaining`).
+            InvalidDraft, IdempotencyKeyReused, LedgerContention, LedgerCorrupted: see `Journal.post`.
+        """
+        act = draft(
+            ReverseEarnings,
+            key=key,
+            worker_id=worker_id,
+            job_id=job_id,
+            accrual_key=accrue_key(job_id, number),
+            amount=amount_cents,
+            reason=reason,
+        )
+        return _outcome(await self._journal.post(act))
+
+    async def record_transfer_reversal(
+        self,
+        worker_id: str,
+        job_id: str,
+        amount_cents: int,
+        *,
+        key: str,
+        stripe_reversal_id: str,
+        reason: str | None = None,
+        number: int = 1,
+    ) -> EarningOutcome:
+        """Record that Stripe gave back (a part of) the job's transfer of that number: payable again, after debts.
+
+        Whether it is sent anew or taken back (`reverse`) is an act of its own. Both orders end the same: a debt
+        that the reversal left is paid by the money that comes back.
+
+        Raises:
+            UnknownTransaction: no such transfer was recorded.
+            CorrectionExceeded: more came back than was sent.
+            InvalidDraft, IdempotencyKeyReused, LedgerContention, LedgerCorrupted: see `Journal.post`.
+        """
+        act = draft(
+            RecordTransferReversal,
+            key=key,
+            worker_id=worker_id,
+            job_id=job_id,
+            transfer_key=key_of_transfer(job_id, number),
+            amount=amount_cents,
+            stripe_reversal_id=stripe_reversal_id,
+            reason=reason,
+        )
+        return _outcome(await self._journal.post(act))
+
+    async def transferable(self, worker_id: str, job_id: str, *, number: int = 1) -> int:
+        """What may be sent for the job's accrual of that number: less debts it paid and what was taken back.
+
+        Never more than is payable in all; zero when it was sent, and when nothing was earned.
+
+        Raises:
+            InvalidDraft, LedgerCorrupted: see `balance`.
+        """
+        accrual = await self._journal.correctable(accrue_key(job_id, number))
+        if accrual is None or accrual.original.worker_id != worker_id:
+            return 0
+        sent = await self._journal.correctable(key_of_transfer(job_id, number))
+        kept = sent.original.amount - sent.total if sent else 0
+        paid_debt = accrual.original.debt.paid if accrual.original.debt else 0
+        left = accrual.original.amount - paid_debt - accrual.total - kept
+        return max(0, min(left, (await self.balance(worker_id)).payable))
+
     async def balance(self, worker_id: str) -> EarningBalance:
         """The worker's earnings at this moment, read from the journal.
 
@@ -80,7 +162,7 @@ class Earnings:
         """
         head = await self._journal.head(worker_book(worker_id))
         balances = head.earnings if head else EarningBalances()
-        return EarningBalance(payable=balances.payable, paid=balances.paid)
+        return EarningBalance(payable=balances.payable, paid=balances.paid, debt=balances.debt)
 
 
 def _outcome(posting: Posting) -> EarningOutcome:
@@ -90,6 +172,10 @@ def _outcome(posting: Posting) -> EarningOutcome:
         amount=row.amount,
         payable=row.earnings.payable,
         paid=row.earnings.paid,
+        debt=row.earnings.debt,
+        debt_paid=row.debt.paid if row.debt else 0,
+        debt_incurred=row.debt.incurred if row.debt else 0,
         stripe_transfer_id=row.stripe_transfer_id,
+        stripe_reversal_id=row.stripe_reversal_id,
         replayed=posting.replayed,
     )

@@ -71,6 +71,31 @@ class HoldAmountMismatch(MoneyError):
         )
 
 
+class UnknownTransaction(MoneyError):
+    """This book has no transaction under that key, or none of the kind that can be corrected so."""
+
+    code = "unknown-transaction"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"This book has no transaction {name} that can be corrected so.")
+        self.name = name
+
+
+class CorrectionExceeded(MoneyError):
+    """More would be taken back than is left of the transaction. Both amounts in the book's smallest unit."""
+
+    code = "correction-exceeded"
+
+    def __init__(self, *, remaining: int, requested: int) -> None:
+        super().__init__(
+            "More would be taken back than is left of the transaction.",
+            remaining=remaining,
+            requested=requested,
+        )
+        self.remaining = remaining
+        self.requested = requested
+
+
 class LedgerContention(MoneyError):
     """Others kept winning the race for the book's next place. Nothing was written; repeat with the same key."""
 

@@ -2,7 +2,8 @@
 
 The insert names its exact predecessor (`_id` is `<book>:<seq>`), so a stale computation is refused by the store.
 A process keeps the head of each book it has touched and inserts first; it reads only when the insert is refused.
-Unique indexes on `key` and `resolvesHold` make a repeat and a second resolution impossible rather than unlikely.
+Unique indexes on `key`, `resolvesHold` and `correctionId` make a repeat, a second resolution and a correction
+computed on an older one impossible rather than unlikely.
 A crash at any point leaves either the whole transaction or none of it, and so nothing to repair.
 """
 
@@ -25,6 +26,7 @@ from pymongo.read_concern import ReadConcern
 from app.documents import utcnow
 from app.money.books import Book
 from app.money.drafts import Draft, ResolveHold
+from app.money.effects import Correctable, correction_id
 from app.money.errors import IdempotencyKeyReused, LedgerContention, LedgerCorrupted, MoneyError, UnknownHold
 from app.money.hashing import row_hash
 from app.money.models import Hold, Transaction
@@ -80,6 +82,7 @@ async def ensure_indexes(database: AsyncDatabase[Row]) -> None:
     rows = ledger_collection(database)
     await rows.create_index("key", unique=True, name="key_unique")
     await rows.create_index("resolvesHold", unique=True, sparse=True, name="resolves_hold_unique")
+    await rows.create_index("correctionId", unique=True, sparse=True, name="correction_unique")
     for owner in ("clientId", "workerId", "jobId"):
         await rows.create_index([(owner, 1), ("createdAt", -1)], name=f"{owner}_created_at")
 
@@ -105,7 +108,8 @@ class Journal:
 
         Raises:
             IdempotencyKeyReused: the key stands for another act.
-            InsufficientCredits, NegativeBalance, UnknownHold, HoldAmountMismatch: refused by the rules.
+            InsufficientCredits, NegativeBalance, UnknownHold, HoldAmountMismatch, UnknownTransaction,
+            CorrectionExceeded: refused by the rules.
             LedgerContention: other processes kept winning the race; nothing was written.
             LedgerCorrupted: the book's last row was tampered with.
             pymongo.errors.PyMongoError: the outcome is unknown; repeat with the same key.
@@ -147,11 +151,29 @@ class Journal:
         """The transaction that resolved a hold (None: it is open, or was never made)."""
         return await self._find("resolvesHold", hold_key)
 
+    async def correctable(self, key: str) -> Correctable | None:
+        """The transaction under a key with its corrections so far. Read after the head was known, so none is missed.
+
+        A correction later than the head may be among them: then the store refuses what is built on that head.
+        """
+        original = await self.find(key)
+        if original is None:
+            return None
+        found = Correctable(original)
+        while True:
+            name = correction_id(original.id, found.number + 1)
+            document = await self._rows.find_one({"correctionId": name})
+            if document is None:
+                return found
+            last = _checked(document)
+            found = Correctable(original, found.number + 1, last.corrected_total or 0)
+
     async def _attempt(self, desk: _Desk, draft: Draft) -> Posting | None:
         """Insert on top of the known head; None means that the race was lost and the head is now newer."""
         try:
             hold = await self._hold(draft) if isinstance(draft, ResolveHold) else None
-            transaction = next_transaction(desk.head, draft, at=utcnow(), hold=hold)
+            correctable = await self.correctable(draft.corrects_key) if draft.corrects_key else None
+            transaction = next_transaction(desk.head, draft, at=utcnow(), hold=hold, correctable=correctable)
         except MoneyError:
             # The refusal counts only if this act was not done before and the head it was computed on is the last.
             answer = await self._first_answer(draft)

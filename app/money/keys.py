@@ -28,11 +28,26 @@ def release_key(job_id: str, number: int = 1) -> str:
     return f"release:{job_id}:{number}"
 
 
-def accrue_key(job_id: str) -> str:
-    """What a worker earned by a job."""
-    return f"accrue:{job_id}"
+def refund_key(job_id: str, act: str) -> str:
+    """Spent credits given back; `act` names the decision that did it, e.g. `ruling:1`."""
+    return f"refund:{job_id}:{act}"
 
 
-def transfer_key(job_id: str) -> str:
-    """The transfer of a job's pay to the worker's connected account."""
-    return f"transfer:{job_id}"
+def accrue_key(job_id: str, number: int = 1) -> str:
+    """What a worker earned by a job; the second and later ones are for extra work, or for another worker."""
+    return f"accrue:{job_id}" if number == 1 else f"accrue:{job_id}:{number}"
+
+
+def transfer_key(job_id: str, number: int = 1) -> str:
+    """The transfer of a job's pay to the worker's connected account; one key for each accrual it has."""
+    return f"transfer:{job_id}" if number == 1 else f"transfer:{job_id}:{number}"
+
+
+def reversal_key(job_id: str, act: str) -> str:
+    """Earnings taken back; `act` names the decision that did it, so that two partial reversals never clash."""
+    return f"reversal:{job_id}:{act}"
+
+
+def transfer_reversal_key(stripe_reversal_id: str) -> str:
+    """A transfer, or a part of it, that Stripe gave back; keyed by Stripe's id of the reversal."""
+    return f"transfer-reversal:{stripe_reversal_id}"

@@ -31,8 +31,11 @@ class Kind(StrEnum):
     CREDIT_GRANT = "credit_grant"
     CREDIT_HOLD = "credit_hold"
     HOLD_RESOLUTION = "hold_resolution"
+    CREDIT_REFUND = "credit_refund"
     WORKER_ACCRUAL = "worker_accrual"
     WORKER_TRANSFER = "worker_transfer"
+    EARNING_REVERSAL = "earning_reversal"
+    TRANSFER_REVERSAL = "transfer_reversal"
 
 
 class _Part(CamelModel):
@@ -51,11 +54,12 @@ class Leg(_Part):
 class Lot(_Part):
     """Credits of one grant: what is left of them, or the part that a hold or a spend took."""
 
-    lot_id: str  # the _id of the transaction that granted it
+    lot_id: str  # the _id of the transaction that made it
     seq: int  # that transaction's place in the book: the order of creation
     source: str
     expires_at: Instant | None = None
     amount: int
+    origin: str | None = None  # the lot whose expired credits a refund put back as this one
 
 
 class Hold(_Part):
@@ -75,6 +79,14 @@ class HoldResolution(_Part):
     consumed: tuple[Lot, ...] = ()
 
 
+class DebtMove(_Part):
+    """What a transaction did to its owner's debt. `lots` are the credits that paid it, for a client."""
+
+    incurred: int = 0
+    paid: int = 0
+    lots: tuple[Lot, ...] = ()
+
+
 class CreditBalances(_Part):
     """A client's balances in hundredths of a credit. `available` is the sum of `lots`, expired ones included."""
 
@@ -84,10 +96,11 @@ class CreditBalances(_Part):
 
 
 class EarningBalances(_Part):
-    """A worker's balances in USD cents."""
+    """A worker's balances in USD cents. `debt` is pay that was taken back after it was sent."""
 
     payable: int = 0
     paid: int = 0
+    debt: int = 0
 
 
 class Transaction(_Part):
@@ -113,6 +126,12 @@ class Transaction(_Part):
     hold: Hold | None = None
     resolves_hold: str | None = None
     resolution: HoldResolution | None = None
+    corrects: str | None = None  # the _id of the transaction that this one corrects
+    correction_id: str | None = None  # `<corrects>:<n>`: its n-th correction
+    corrected_total: int | None = None  # by all corrections up to this one
+    restored: tuple[Lot, ...] | None = None  # credits put back
+    debt: DebtMove | None = None
+    reason: str | None = None
 
     client_id: str | None = None
     worker_id: str | None = None
@@ -120,6 +139,7 @@ class Transaction(_Part):
     subscription_id: str | None = None
     stripe_payment_intent_id: str | None = None
     stripe_transfer_id: str | None = None
+    stripe_reversal_id: str | None = None
     metadata: dict[str, str] | None = None
 
     created_at: Instant
@@ -129,6 +149,9 @@ class Transaction(_Part):
     def to_document(self) -> dict[str, Any]:
         """The row as it is inserted, sealed with its hash. Fields that say nothing are left out."""
         document = self.model_dump(by_alias=True, exclude_none=True, exclude={"hash"})
+        if not document["balances"].get("debt"):
+            # A process that knows of no debt can read the book as long as there is none.
+            document["balances"].pop("debt", None)
         document["hash"] = row_hash(document)
         return document
 

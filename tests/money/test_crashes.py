@@ -15,7 +15,15 @@ from app.money.books import client_book, worker_book
 from app.money.credits import Credits
 from app.money.earnings import Earnings
 from app.money.journal import Journal
-from app.money.keys import accrue_key, complete_key, hold_key, transfer_key
+from app.money.keys import (
+    accrue_key,
+    complete_key,
+    hold_key,
+    refund_key,
+    reversal_key,
+    transfer_key,
+    transfer_reversal_key,
+)
 from app.money.verify import verify
 from tests.money.support import BreakAt, CrashError, Database, client, hooked_journal
 
@@ -42,7 +50,25 @@ async def _accrue(database: Database, journal: Journal, owner: str) -> Any:
 
 async def _transfer(database: Database, journal: Journal, owner: str) -> Any:
     return await Earnings(database, journal=journal).record_transfer(
-        owner, "j", 100, key=transfer_key(owner), stripe_transfer_id="tr_1"
+        owner, "j", 100, key=transfer_key(f"{owner}-j"), stripe_transfer_id="tr_1"
+    )
+
+
+async def _refund(database: Database, journal: Journal, owner: str) -> Any:
+    return await Credits(database, journal=journal).refund(
+        owner, complete_key(f"{owner}-old"), 5, key=refund_key(owner, "x"), reason="test"
+    )
+
+
+async def _reverse(database: Database, journal: Journal, owner: str) -> Any:
+    return await Earnings(database, journal=journal).reverse(
+        owner, owner, 150, key=reversal_key(owner, "x"), reason="test"
+    )
+
+
+async def _reverse_transfer(database: Database, journal: Journal, owner: str) -> Any:
+    return await Earnings(database, journal=journal).record_transfer_reversal(
+        owner, owner, 20, key=transfer_reversal_key(f"trr_{owner}"), stripe_reversal_id=f"trr_{owner}"
     )
 
 
@@ -50,24 +76,31 @@ ACTS: dict[str, tuple[Act, str]] = {
     "grant": (_grant, "available=130 held=40"),
     "hold": (_hold, "available=0 held=100"),
     "resolve": (_resolve, "available=70 held=10"),
-    "accrue": (_accrue, "payable=130 paid=0"),
-    "transfer": (_transfer, "payable=0 paid=100"),
+    "refund": (_refund, "available=65 held=40"),
+    "accrue": (_accrue, "payable=130 paid=50 debt=0"),
+    "transfer": (_transfer, "payable=0 paid=150 debt=0"),
+    "reverse": (_reverse, "payable=0 paid=50 debt=50"),
+    "reverse-transfer": (_reverse_transfer, "payable=120 paid=30 debt=0"),
 }
 
 
 async def _prepare(database: Database) -> str:
-    """An owner with 60 credits available and 40 held, and 100 cents payable."""
-    owner, credits_ = client(), Credits(database)
-    await credits_.grant(owner, 100, key=f"grant:{owner}", source="test")
+    """An owner with 60 credits available, 40 held and 10 spent, and 100 cents payable and 50 paid."""
+    owner, credits_, earnings = client(), Credits(database), Earnings(database)
+    await credits_.grant(owner, 110, key=f"grant:{owner}", source="test")
     await credits_.hold(owner, "j", 40, key=hold_key(owner))
-    await Earnings(database).accrue(owner, "j", 100, key=accrue_key(owner))
+    old = f"{owner}-old"
+    await credits_.hold(owner, "j", 10, key=hold_key(old))
+    await credits_.resolve(owner, hold_key(old), post=10, release=0, key=complete_key(old))
+    await earnings.accrue(owner, owner, 150, key=accrue_key(owner))
+    await earnings.record_transfer(owner, owner, 50, key=transfer_key(owner), stripe_transfer_id="tr_0")
     return owner
 
 
 async def _state(database: Database, name: str, owner: str) -> str:
-    if name in ("accrue", "transfer"):
+    if name in ("accrue", "transfer", "reverse", "reverse-transfer"):
         earnings = await Earnings(database).balance(owner)
-        return f"payable={earnings.payable} paid={earnings.paid}"
+        return f"payable={earnings.payable} paid={earnings.paid} debt={earnings.debt}"
     balance = await Credits(database).balance(owner)
     return f"available={balance.available} held={balance.held}"
 
