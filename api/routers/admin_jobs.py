@@ -17,6 +17,7 @@ from api.openapi import AUTHENTICATED, WITH_BODY, problems
 from api.pagination import Page, PageDep, fetch_page
 from api.routers.job_acts import ActView, DeskDep
 from api.routers.jobs import QueriesDep
+from api.score_views import FactorView
 from api.security import AdminOnly
 from api.types import EntityId, PathId, RequestModel, ResponseModel
 from app.errors import InvalidFieldError
@@ -50,15 +51,6 @@ class AdminJobView(JobSummary):
     needs_admin: bool
     needs_admin_reason: str | None = None
     process: ProcessView | None = None
-
-
-class FactorView(ResponseModel):
-    """One part of a score."""
-
-    name: str
-    value: float
-    weight: int
-    points: int
 
 
 class CardView(ResponseModel):

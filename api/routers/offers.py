@@ -8,20 +8,12 @@ from fastapi import APIRouter
 
 from api.openapi import AUTHENTICATED, problems
 from api.routers.jobs import QueriesDep
+from api.score_views import FactorView
 from api.security import WorkerOnly
 from api.types import EntityId, ResponseModel
 from app.documents import utcnow
 
 router = APIRouter(prefix="/offers", tags=["offers"])
-
-
-class FactorView(ResponseModel):
-    """One part of the worker's own score."""
-
-    name: str
-    value: float
-    weight: int
-    points: int
 
 
 class OfferView(ResponseModel):

@@ -54,8 +54,7 @@ def _candidate(
 ) -> Candidate:
     profile = worker.get("workerProfile") or {}
     rating, offers = profile.get("rating") or {}, profile.get("offers") or {}
-    # A profile spells its weekdays out; shifts know them by three letters.
-    hours = {day[:3]: ranges for day, ranges in (profile.get("workingHours") or {}).items()}
+    hours = profile.get("workingHours") or {}
     timezone = profile.get("timezone") or "Asia/Phnom_Penh"
     on_shift = is_on_shift(hours, timezone, at)
     return Candidate(

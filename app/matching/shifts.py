@@ -1,6 +1,7 @@
 """Working hours as instants: is a worker on shift, and when does the next shift start.
 
-`working_hours` maps "mon" to "sun" to a list of {"start": "HH:MM", "end": "HH:MM"} in the worker's own time zone.
+`working_hours` is a profile's: "monday" to "sunday", each a list of {"start": "HH:MM", "end": "HH:MM"} in the worker's
+own time zone.
 A shift whose end is not after its start ends on the following day; "24:00" is midnight at the day's end, and
 "00:00" to "00:00" is the whole day.
 
@@ -17,7 +18,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+from app.users.hours import WEEKDAYS
+
 _DAY_MINUTES = 24 * 60
 _LOOK_AHEAD_DAYS = 15  # two weeks, since a clock change may swallow one week's only shift
 

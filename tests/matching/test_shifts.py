@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.matching.shifts import WEEKDAYS, check_working_hours, is_on_shift, next_shift_start
+from app.matching.shifts import check_working_hours, is_on_shift, next_shift_start
+from app.users.hours import WEEKDAYS
 
 PHNOM_PENH = "Asia/Phnom_Penh"
 NEW_YORK = "America/New_York"
 OFFICE = {day: [{"start": "09:00", "end": "17:00"}] for day in WEEKDAYS[:5]}
-NIGHT = {"fri": [{"start": "22:00", "end": "06:00"}]}
+NIGHT = {"friday": [{"start": "22:00", "end": "06:00"}]}
 ALWAYS = {day: [{"start": "00:00", "end": "24:00"}] for day in WEEKDAYS}
 
 
@@ -57,19 +58,19 @@ def test_wall_times_keep_across_a_clock_change() -> None:
 
 
 def test_a_start_that_the_spring_skips_is_the_end_of_the_gap() -> None:
-    hours = {"sun": [{"start": "02:30", "end": "05:00"}]}
+    hours = {"sunday": [{"start": "02:30", "end": "05:00"}]}
     start = next_shift_start(hours, NEW_YORK, datetime(2026, 3, 8, 1, 0, tzinfo=UTC))
     assert start == datetime(2026, 3, 8, 7, 0, tzinfo=UTC)  # 03:00 EDT, the first instant after 01:59:59 EST
 
 
 def test_a_shift_that_lies_in_the_gap_waits_a_week() -> None:
-    hours = {"sun": [{"start": "02:10", "end": "02:50"}]}
+    hours = {"sunday": [{"start": "02:10", "end": "02:50"}]}
     start = next_shift_start(hours, NEW_YORK, datetime(2026, 3, 8, 1, 0, tzinfo=UTC))
     assert start == datetime(2026, 3, 15, 6, 10, tzinfo=UTC)
 
 
 def test_the_repeated_hour_of_autumn_is_worked_once_through() -> None:
-    hours = {"sun": [{"start": "00:30", "end": "03:00"}]}
+    hours = {"sunday": [{"start": "00:30", "end": "03:00"}]}
     moments = [datetime(2026, 11, 1, 4, 0, tzinfo=UTC) + timedelta(minutes=30 * step) for step in range(10)]
     on = [moment for moment in moments if is_on_shift(hours, NEW_YORK, moment)]
     assert (on[0], on[-1]) == (
@@ -88,13 +89,13 @@ def test_on_shift_the_next_start_is_now() -> None:
     "hours",
     [
         {},
-        {"mon": []},
-        {"monday": [{"start": "09:00", "end": "17:00"}]},
-        {"mon": [{"start": "9:00", "end": "17:00"}]},
-        {"mon": [{"start": "09:00"}]},
-        {"mon": [{"start": "25:00", "end": "26:00"}]},
-        {"mon": [{"start": "09:60", "end": "17:00"}]},
-        {"mon": [{"start": "24:00", "end": "01:00"}]},
+        {"monday": []},
+        {"mon": [{"start": "09:00", "end": "17:00"}]},
+        {"monday": [{"start": "9:00", "end": "17:00"}]},
+        {"monday": [{"start": "09:00"}]},
+        {"monday": [{"start": "25:00", "end": "26:00"}]},
+        {"monday": [{"start": "09:60", "end": "17:00"}]},
+        {"monday": [{"start": "24:00", "end": "01:00"}]},
     ],
 )
 def test_unreadable_hours_are_no_shift(hours: dict[str, list[dict[str, str]]]) -> None:
@@ -111,9 +112,9 @@ def test_an_unknown_zone_is_no_shift_and_is_refused_at_the_door(zone: str) -> No
 @pytest.mark.parametrize(
     ("hours", "fault"),
     [
-        ({"monday": []}, "unknown weekday"),
-        ({"mon": [{"start": "9", "end": "17:00"}]}, "a shift is"),
-        ({"tue": [{"end": "17:00"}]}, "a shift is"),
+        ({"mon": []}, "unknown weekday"),
+        ({"monday": [{"start": "9", "end": "17:00"}]}, "a shift is"),
+        ({"tuesday": [{"end": "17:00"}]}, "a shift is"),
     ],
 )
 def test_faulty_hours_are_refused_at_the_door(hours: dict[str, list[dict[str, str]]], fault: str) -> None:
