@@ -10,6 +10,7 @@ from temporalio.client import Client
 from api.state import Database, Resources
 from app.auth.service import AuthService
 from app.money.credits import Credits
+from app.policies.store import PolicyStore
 from app.settings import Settings
 from app.users.store import UserStore
 
@@ -51,6 +52,10 @@ def _credits(resources: OpenResourcesDep) -> Credits:
     return resources.credits
 
 
+def _policies(resources: OpenResourcesDep) -> PolicyStore:
+    return resources.policies
+
+
 def _users(resources: OpenResourcesDep) -> UserStore:
     return resources.users
 
@@ -73,6 +78,7 @@ SettingsDep = Annotated[Settings, Depends(_settings)]
 DatabaseDep = Annotated[Database, Depends(_database)]
 TemporalDep = Annotated[Client, Depends(_temporal)]
 CreditsDep = Annotated[Credits, Depends(_credits)]
+PoliciesDep = Annotated[PolicyStore, Depends(_policies)]
 UsersDep = Annotated[UserStore, Depends(_users)]
 AuthDep = Annotated[AuthService, Depends(_auth)]
 CorrelationId = Annotated[str, Depends(_correlation_id)]

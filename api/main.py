@@ -19,6 +19,7 @@ from api.middleware import (
 )
 from api.routers import (
     admin_jobs,
+    admin_policies,
     auth,
     files,
     health,
@@ -46,6 +47,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     notifications.router,
     reviews.router,
     admin_jobs.router,
+    admin_policies.router,
 )
 
 DESCRIPTION = """

@@ -44,6 +44,8 @@ STATUS_BY_CODE: dict[str, int] = {
     "revision-limit-reached": 409,
     "review-already-given": 409,
     "rating-window-closed": 409,
+    # the policy of jobs
+    "stale-policy": 409,
     # files
     "file-rejected": 422,
     "file-not-uploaded": 409,

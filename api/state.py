@@ -26,6 +26,7 @@ from app.cache import Cache
 from app.errors import DependencyUnavailableError
 from app.gateways.storage import Storage
 from app.money.credits import Credits
+from app.policies.store import PolicyStore
 from app.ratelimit import RateLimiter
 from app.settings import Settings
 from app.skills.store import ensure_skills
@@ -56,6 +57,7 @@ class Resources:
     limiter: RateLimiter
     storage: Storage
     credits: Credits  # one, so that it remembers the heads of books
+    policies: PolicyStore  # one, so that it remembers the current policy
     database_open: asyncio.Event = field(default_factory=asyncio.Event)
     database_tried: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -127,6 +129,7 @@ def _assemble(
         limiter=limiter,
         storage=storage,
         credits=Credits(database),
+        policies=PolicyStore(database, settings),
     )
 
 

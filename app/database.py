@@ -13,6 +13,7 @@ from app.auth import models as auth
 from app.jobs import models as jobs
 from app.money.journal import ensure_indexes
 from app.notifications import models as notifications
+from app.policies import models as policies
 from app.reviews import models as reviews
 from app.settings import Settings
 from app.skills import models as skills
@@ -27,6 +28,7 @@ def document_models() -> list[type[Document]]:
         *idempotency.DOCUMENTS,
         *jobs.DOCUMENTS,
         *notifications.DOCUMENTS,
+        *policies.DOCUMENTS,
         *reviews.DOCUMENTS,
         *skills.DOCUMENTS,
         *subscriptions.DOCUMENTS,

@@ -18,7 +18,7 @@ from api.security import AnyRole, ClientOnly
 from api.types import CreditsIn, PathId, RequestModel
 from app.jobs.models import Job
 from app.jobs.policy import Urgency
-from app.jobs.posting import insert_job, new_job, policy_of
+from app.jobs.posting import insert_job, new_job
 from app.jobs.queries import JobQueries, visible_to
 from app.lifecycle import Status
 from app.subscriptions.store import get_subscription
@@ -94,7 +94,7 @@ async def post(
             urgency=body.urgency,
             max_credits=body.max_credits,
             rate=subscription.plan.rate,
-            policy=policy_of(resources.settings),
+            policy=await resources.policies.current(),
             correlation_id=correlation_id,
         )
         job = await insert_job(resources.database, job)

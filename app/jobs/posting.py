@@ -15,7 +15,7 @@ from app.settings import Settings
 
 
 def policy_of(settings: Settings) -> JobPolicy:
-    """The policy that jobs posted now get."""
+    """The policy that the settings give: the one in force until an admin changes it (`app.policies`)."""
     return JobPolicy(
         offer_window_seconds=settings.offer_window_seconds,
         offer_window_high_urgency_seconds=min(

@@ -83,6 +83,9 @@ ACCESS: dict[Route, Access] = {
     ("GET", "/admin/jobs"): ADMIN,
     ("GET", "/admin/jobs/{job_id}"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/assign"): ADMIN,
+    ("GET", "/admin/policies"): ADMIN,
+    ("GET", "/admin/policies/{version}"): ADMIN,
+    ("POST", "/admin/policies"): ADMIN,
 }
 
 

@@ -216,7 +216,12 @@ async def test_who_is_shut_out_gets_in_nowhere(world: World, how: str) -> None:
     before = await world.snapshot()
     for route, access in guarded():
         body = body_for(world, route, Scene.WORKING) if "{job_id}" in route[1] else None
-        ids = {"job_id": job_id, "file_id": world.files[Scene.WORKING].brief, "notification_id": "x"}
+        ids = {
+            "job_id": job_id,
+            "file_id": world.files[Scene.WORKING].brief,
+            "notification_id": "x",
+            "version": 1,
+        }
         for role in access.roles or ():
             answer = await world.call(persons[role], route[0], route[1].format(**ids), body)
             assert (answer.status_code, answer.json()["code"]) == (401, "session-ended"), f"{route} {role}"
