@@ -52,6 +52,8 @@ STATUS_BY_CODE: dict[str, int] = {
     "too-many-files": 409,
     # money
     "insufficient-credits": 402,
+    "account-in-debt": 402,
+    "correction-exceeded": 409,
     "subscription-not-found": 404,
     "already-subscribed": 409,
     "ledger-contention": 503,

@@ -198,8 +198,8 @@ class Audit:
         lots: Lots = state.balances.lots
         if transaction.lot:
             lots = merge(lots, [transaction.lot])
-        if transaction.restored:
-            lots = merge(lots, transaction.restored)
+        lots = merge(lots, transaction.restored or ())
+        lots = merge(lots, _negative(transaction.removed or ()))
         kept = transaction.hold.lots if transaction.hold else ()
         if transaction.resolution:
             lots = merge(lots, self._released(state, transaction, kept))
@@ -218,6 +218,8 @@ class Audit:
                 transaction_id=transaction.id,
             )
             state.open[transaction.key] = (transaction.hold, found)
+        if transaction.debt:
+            lots = merge(lots, _negative(transaction.debt.lots))
         return in_burn_order(lots)
 
     def _released(self, state: _BookState, transaction: Transaction, kept: Lots) -> Lots:

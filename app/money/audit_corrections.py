@@ -9,6 +9,8 @@ from app.money.effects import CORRECTED, correctable_amount, correction_id
 from app.money.lots import total
 from app.money.models import Kind, Transaction
 
+_CORRECTABLE = frozenset(kind for kinds in CORRECTED.values() for kind in kinds)
+
 
 @dataclass(slots=True)
 class _Original:
@@ -30,7 +32,7 @@ class Corrections:
             yield from self._correction(row)
         elif row.corrects or row.correction_id:
             yield f"a {row.kind} corrects nothing"
-        if row.kind in CORRECTED.values():
+        if row.kind in _CORRECTABLE:
             self._originals[row.id] = _Original(row.kind, correctable_amount(row))
 
     def _correction(self, row: Transaction) -> Iterator[str]:
@@ -38,7 +40,7 @@ class Corrections:
         if original is None or not (row.corrects or "").startswith(f"{row.book}:"):
             yield f"it corrects {row.corrects}, which is not before it in its book"
             return
-        if original.kind is not CORRECTED[row.kind]:
+        if original.kind not in CORRECTED[row.kind]:
             yield f"a {row.kind} cannot correct a {original.kind}"
         original.number += 1
         original.total += row.amount
@@ -46,7 +48,8 @@ class Corrections:
             yield f"it is correction {original.number} and says {row.correction_id}"
         if row.corrected_total != original.total:
             yield f"the corrections make {original.total}, it says {row.corrected_total}"
-        if original.total > original.limit:
+        # Credits of a lot can be taken back while they are held, and lapse when they come back after that.
+        if original.total > original.limit and row.kind is not Kind.CREDIT_EXPIRY:
             yield f"{original.total} was taken of {original.limit}"
         if row.amount != _taken(row):
             yield f"it says {row.amount} and moves {_taken(row)}"
@@ -68,6 +71,8 @@ def _taken(row: Transaction) -> int:
     """How much a correction moves, from its parts."""
     if row.kind is Kind.CREDIT_REFUND:
         return total(row.restored or ())
+    if row.kind in (Kind.CREDIT_EXPIRY, Kind.CREDIT_CLAWBACK):
+        return total(row.removed or ()) + (row.debt.incurred if row.debt else 0)
     if row.kind is Kind.TRANSFER_REVERSAL:
         return -moved(row, "paid")
     return (row.debt.incurred if row.debt else 0) - moved(row, "payable")

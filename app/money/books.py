@@ -14,6 +14,11 @@ from app.money.errors import InvalidDraft
 
 CREDITS_GRANTED = "platform:credits_granted"  # falls as credits are granted
 CREDITS_SPENT = "platform:credits_spent"  # rises as held credits are posted
+CREDITS_EXPIRED = "platform:credits_expired"  # breakage: rises as credits lapse unspent
+CREDITS_CLAWED_BACK = "platform:credits_clawed_back"  # rises as granted credits are taken back
+CLIENT_DEBT = "platform:client_debt"  # the other side of what clients owe
+STRIPE_CLEARING = "platform:stripe_clearing"  # USD: rises as clients pay, falls as they are paid back
+REVENUE = "platform:revenue"  # USD: falls as clients pay, rises as they are paid back
 WORKER_COST = "platform:worker_cost"  # falls as workers earn, rises as earnings are taken back
 WORKER_DEBT = "platform:worker_debt"  # the other side of what workers owe
 

@@ -1,125 +1,50 @@
-"""A client's credits: granted, held, resolved. Amounts are hundredths of a credit."""
+"""A client's credits: granted, held, resolved, refunded, expired, taken back. Amounts are hundredths of a credit."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any
 
-from pydantic import ConfigDict
 from pymongo.asynchronous.database import AsyncDatabase
 
-from app.documents import CamelModel, utcnow
+from app.documents import utcnow
 from app.money.books import client_book
-from app.money.drafts import GrantCredits, HoldCredits, RefundCredits, ResolveHold, draft
-from app.money.errors import InsufficientCredits
-from app.money.journal import Journal, Posting
-from app.money.lots import in_burn_order, is_expired, spendable, total
-from app.money.models import CreditBalances, Lot, Transaction
+from app.money.credit_answers import (
+    ClawbackOutcome,
+    CreditBalance,
+    ExpiryOutcome,
+    GrantOutcome,
+    HoldOutcome,
+    RefundOutcome,
+    Resolution,
+    available_after,
+)
+from app.money.drafts import (
+    ClawBackCredits,
+    ExpireLot,
+    GrantCredits,
+    HoldCredits,
+    Original,
+    RefundCredits,
+    ResolveHold,
+    draft,
+)
+from app.money.errors import AccountInDebt, CorrectionExceeded, InsufficientCredits, NothingToExpire
+from app.money.journal import Journal
+from app.money.keys import expiry_key
+from app.money.lots import is_expired
+from app.money.models import CreditBalances, Ending, Lot
 
-
-class _Answer(CamelModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class CreditBalance(_Answer):
-    """What a client has. `available` can be held now; `expired` lapsed unspent; `lots` are the living ones."""
-
-    available: int
-    held: int
-    expired: int
-    lots: tuple[Lot, ...]
-
-    @classmethod
-    def at(cls, balances: CreditBalances, instant: datetime) -> Self:
-        """The balances as they stand at an instant."""
-        alive = tuple(lot for lot in in_burn_order(balances.lots) if not is_expired(lot, instant))
-        return cls(
-            available=total(alive),
-            held=balances.held,
-            expired=balances.available - total(alive),
-            lots=alive,
-        )
-
-
-class GrantOutcome(_Answer):
-    """A grant as it was first written. `available` and `held` are the balances right after it."""
-
-    transaction_id: str
-    amount: int
-    available: int
-    held: int
-    replayed: bool
-
-
-class HoldOutcome(_Answer):
-    """`held`: the credits are set aside under `hold_key`. `insufficient`: nothing changed.
-
-    `available` is what could be spent right after (held), or what there was (insufficient). A refusal is not
-    written: the same key may hold later, when there are more credits.
-    """
-
-    outcome: Literal["held", "insufficient"]
-    hold_key: str
-    amount: int
-    available: int
-    transaction_id: str | None = None
-    replayed: bool = False
-
-
-class Resolution(_Answer):
-    """What became of a hold. `already_resolved`: another act did it before, and these are that act's figures."""
-
-    transaction_id: str
-    key: str
-    hold_key: str
-    job_id: str
-    posted: int
-    released: int
-    held_again: int
-    consumed: tuple[Lot, ...]
-    available: int
-    held: int
-    replayed: bool
-    already_resolved: bool
-
-    @classmethod
-    def of(cls, posting: Posting) -> Self:
-        """The resolution that a posting stands for.
-
-        Raises:
-            TypeError: the transaction resolves no hold.
-        """
-        row = posting.transaction
-        if row.resolution is None or row.resolves_hold is None or row.job_id is None:
-            raise TypeError(f"{row.id} resolves no hold")
-        return cls(
-            transaction_id=row.id,
-            key=row.key,
-            hold_key=row.resolves_hold,
-            job_id=row.job_id,
-            posted=row.resolution.posted,
-            released=row.resolution.released,
-            held_again=row.resolution.held_again,
-            consumed=row.resolution.consumed,
-            available=_available_after(row),
-            held=row.credits.held,
-            replayed=posting.replayed,
-            already_resolved=posting.already_resolved,
-        )
-
-
-class RefundOutcome(_Answer):
-    """A refund as it was first written: into which lots, and how much of the spend is now given back in all."""
-
-    transaction_id: str
-    corrects: str
-    job_id: str | None
-    amount: int
-    refunded_total: int
-    lots: tuple[Lot, ...]
-    available: int
-    held: int
-    replayed: bool
+__all__ = [
+    "ClawbackOutcome",
+    "CreditBalance",
+    "Credits",
+    "ExpiryOutcome",
+    "GrantOutcome",
+    "HoldOutcome",
+    "RefundOutcome",
+    "Resolution",
+]
 
 
 class Credits:
@@ -138,35 +63,34 @@ class Credits:
         expires_at: datetime | None = None,
         subscription_id: str | None = None,
         stripe_payment_intent_id: str | None = None,
+        paid_cents: int | None = None,
+        reason: str | None = None,
+        actor_id: str | None = None,
     ) -> GrantOutcome:
         """Add a lot of credits. `expires_at` must come from the act, not the clock, or a repeat will not match.
+
+        `paid_cents` is what the client paid for them, in USD cents. A debt is paid first.
 
         Raises:
             InvalidDraft, IdempotencyKeyReused, LedgerContention, LedgerCorrupted: see `Journal.post`.
         """
-        posting = await self._journal.post(
-            draft(
-                GrantCredits,
-                key=key,
-                client_id=client_id,
-                amount=amount,
-                source=source,
-                expires_at=expires_at,
-                subscription_id=subscription_id,
-                stripe_payment_intent_id=stripe_payment_intent_id,
-            )
+        act = draft(
+            GrantCredits,
+            key=key,
+            client_id=client_id,
+            amount=amount,
+            source=source,
+            expires_at=expires_at,
+            subscription_id=subscription_id,
+            stripe_payment_intent_id=stripe_payment_intent_id,
+            paid_cents=paid_cents,
+            reason=reason,
+            actor_id=actor_id,
         )
-        row = posting.transaction
-        return GrantOutcome(
-            transaction_id=row.id,
-            amount=row.amount,
-            available=_available_after(row),
-            held=row.credits.held,
-            replayed=posting.replayed,
-        )
+        return GrantOutcome.of(await self._journal.post(act))
 
     async def hold(self, client_id: str, job_id: str, amount: int, *, key: str) -> HoldOutcome:
-        """Set credits aside for a job, so that they cannot be spent twice.
+        """Set credits aside for a job, so that they cannot be spent twice. Refused as long as there is a debt.
 
         Raises:
             InvalidDraft, IdempotencyKeyReused, LedgerContention, LedgerCorrupted: see `Journal.post`.
@@ -178,12 +102,14 @@ class Credits:
             return HoldOutcome(
                 outcome="insufficient", hold_key=key, amount=amount, available=refusal.available
             )
+        except AccountInDebt as refusal:
+            return HoldOutcome(outcome="in_debt", hold_key=key, amount=amount, available=0, debt=refusal.debt)
         row = posting.transaction
         return HoldOutcome(
             outcome="held",
             hold_key=row.key,
             amount=row.amount,
-            available=_available_after(row),
+            available=available_after(row),
             transaction_id=row.id,
             replayed=posting.replayed,
         )
@@ -205,6 +131,36 @@ class Credits:
             post=post,
             release=release,
             hold_again=hold_again,
+        )
+        return Resolution.of(await self._journal.post(act))
+
+    async def void(self, client_id: str, hold_key: str, *, key: str) -> Resolution:
+        """Release a whole hold because its job will not be.
+
+        Raises:
+            UnknownHold: the hold is not this client's.
+            InvalidDraft, IdempotencyKeyReused, LedgerContention, LedgerCorrupted: see `Journal.post`.
+        """
+        return await self._end(client_id, hold_key, Ending.VOID, key=key)
+
+    async def expire_hold(self, client_id: str, hold_key: str, *, key: str) -> Resolution:
+        """Release a whole hold because its time is over; when that is, the caller says.
+
+        Raises:
+            UnknownHold: the hold is not this client's.
+            InvalidDraft, IdempotencyKeyReused, LedgerContention, LedgerCorrupted: see `Journal.post`.
+        """
+        return await self._end(client_id, hold_key, Ending.EXPIRE, key=key)
+
+    async def _end(self, client_id: str, hold_key: str, ending: Ending, *, key: str) -> Resolution:
+        act = draft(
+            ResolveHold,
+            key=key,
+            client_id=client_id,
+            hold_key=hold_key,
+            post=0,
+            release=0,
+            ending=ending,
         )
         return Resolution.of(await self._journal.post(act))
 
@@ -237,19 +193,66 @@ class Credits:
             reason=reason,
             expires_at=expires_at,
         )
-        posting = await self._journal.post(act)
-        row = posting.transaction
-        return RefundOutcome(
-            transaction_id=row.id,
-            corrects=row.corrects or "",
-            job_id=row.job_id,
-            amount=row.amount,
-            refunded_total=row.corrected_total or 0,
-            lots=row.restored or (),
-            available=_available_after(row),
-            held=row.credits.held,
-            replayed=posting.replayed,
+        return RefundOutcome.of(await self._journal.post(act))
+
+    async def claw_back(
+        self,
+        client_id: str,
+        grant_key: str,
+        amount: int,
+        *,
+        key: str,
+        reason: str,
+        returned_cents: int | None = None,
+        stripe_refund_id: str | None = None,
+    ) -> ClawbackOutcome:
+        """Take back credits of a grant whose payment was refunded or charged back; what is spent becomes a debt.
+
+        `returned_cents` is what the client got back, in USD cents.
+
+        Raises:
+            UnknownTransaction: this client was granted nothing under that key.
+            InvalidDraft, IdempotencyKeyReused, LedgerContention, LedgerCorrupted: see `Journal.post`.
+        """
+        act = draft(
+            ClawBackCredits,
+            key=key,
+            client_id=client_id,
+            grant_key=grant_key,
+            amount=amount,
+            reason=reason,
+            returned_cents=returned_cents,
+            stripe_refund_id=stripe_refund_id,
         )
+        try:
+            return ClawbackOutcome.of(await self._journal.post(act))
+        except CorrectionExceeded:
+            balance = await self.balance(client_id)
+            return ClawbackOutcome(debt=balance.debt, available=balance.available, held=balance.held)
+
+    async def expire(self, client_id: str) -> tuple[ExpiryOutcome, ...]:
+        """Book what has expired of a client's lots as breakage. Repeatable: what is booked is no longer there.
+
+        Raises:
+            InvalidDraft, LedgerContention, LedgerCorrupted: see `Journal.post`.
+        """
+        head = await self._journal.head(client_book(client_id))
+        now = utcnow()
+        expired = [lot for lot in head.credits.lots if is_expired(lot, now)] if head else []
+        outcomes = [await self._expire_lot(client_id, lot) for lot in expired]
+        return tuple(outcome for outcome in outcomes if outcome)
+
+    async def _expire_lot(self, client_id: str, lot: Lot) -> ExpiryOutcome | None:
+        found = await self._journal.correctable(Original("_id", lot.lot_id))
+        key = expiry_key(lot.lot_id, found.number + 1 if found else 1)
+        try:
+            posting = await self._journal.post(
+                draft(ExpireLot, key=key, client_id=client_id, lot_id=lot.lot_id)
+            )
+        except NothingToExpire:  # another run was first
+            return None
+        row = posting.transaction
+        return ExpiryOutcome(transaction_id=row.id, lot_id=lot.lot_id, source=lot.source, amount=row.amount)
 
     async def balance(self, client_id: str) -> CreditBalance:
         """The client's credits at this moment, read from the journal (one read when its head is known).
@@ -260,7 +263,3 @@ class Credits:
         """
         head = await self._journal.head(client_book(client_id))
         return CreditBalance.at(head.credits if head else CreditBalances(), utcnow())
-
-
-def _available_after(row: Transaction) -> int:
-    return spendable(row.credits.lots, row.created_at)

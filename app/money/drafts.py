@@ -6,7 +6,7 @@ therefore must have a default, and then keys written before it still match their
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -14,7 +14,7 @@ from app.documents import CamelModel
 from app.money.books import Book, client_book, worker_book
 from app.money.errors import InvalidDraft
 from app.money.hashing import digest
-from app.money.models import Instant, Kind
+from app.money.models import Ending, Instant, Kind
 
 MAX_AMOUNT = 10**12  # ten billion credits or dollars: above any real amount, far below what BSON holds
 
@@ -24,6 +24,13 @@ Reference = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_
 Key = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9:_.-]{0,199}$")]
 Source = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200)]
 Reason = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=1_000)]
+
+
+class Original(NamedTuple):
+    """A transaction as a draft names it: by its key, or by its id."""
+
+    field: Literal["key", "_id"]
+    value: str
 
 
 class _Draft(CamelModel):
@@ -36,8 +43,8 @@ class _Draft(CamelModel):
         raise NotImplementedError
 
     @property
-    def corrects_key(self) -> str | None:
-        """The key of the transaction that this one corrects, if it is a correction."""
+    def corrects(self) -> Original | None:
+        """The transaction that this one corrects, if it is a correction."""
         return None
 
     @property
@@ -48,7 +55,10 @@ class _Draft(CamelModel):
 
 
 class GrantCredits(_Draft):
-    """A new lot of credits, in hundredths of a credit; it can be spent until `expires_at`."""
+    """A new lot of credits, in hundredths of a credit; it can be spent until `expires_at`.
+
+    `paid_cents` is what the client paid for it, in USD cents; `actor_id` and `reason` are an admin's who gave it.
+    """
 
     kind: Literal[Kind.CREDIT_GRANT] = Kind.CREDIT_GRANT
     client_id: Reference
@@ -57,6 +67,9 @@ class GrantCredits(_Draft):
     expires_at: Instant | None = None
     subscription_id: Reference | None = None
     stripe_payment_intent_id: Reference | None = None
+    paid_cents: Amount | None = None
+    reason: Reason | None = None
+    actor_id: Reference | None = None
 
     @property
     def book(self) -> Book:
@@ -77,7 +90,10 @@ class HoldCredits(_Draft):
 
 
 class ResolveHold(_Draft):
-    """The end of a hold: post so much, release so much, hold again so much (under this draft's own key)."""
+    """The end of a hold: post so much, release so much, hold again so much (under this draft's own key).
+
+    With an `ending` it is the whole hold that is released, and no amounts are given.
+    """
 
     kind: Literal[Kind.HOLD_RESOLUTION] = Kind.HOLD_RESOLUTION
     client_id: Reference
@@ -85,11 +101,14 @@ class ResolveHold(_Draft):
     post: Part
     release: Part
     hold_again: Part = 0
+    ending: Ending | None = None
 
     @model_validator(mode="after")
     def _something_leaves_the_hold(self) -> Self:
-        if self.post + self.release == 0:
+        if self.ending is None and self.post + self.release == 0:
             raise ValueError("a resolution posts or releases something")
+        if self.ending is not None and self.post + self.release + self.hold_again:
+            raise ValueError("a hold that is void or expired is released whole")
         return self
 
     @property
@@ -115,8 +134,47 @@ class RefundCredits(_Draft):
         return client_book(self.client_id)
 
     @property
-    def corrects_key(self) -> str | None:
-        return self.spent_key
+    def corrects(self) -> Original | None:
+        return Original("key", self.spent_key)
+
+
+class ExpireLot(_Draft):
+    """Whatever is left of an expired lot goes to breakage. How much that is, is known when it is written."""
+
+    kind: Literal[Kind.CREDIT_EXPIRY] = Kind.CREDIT_EXPIRY
+    client_id: Reference
+    lot_id: Key
+
+    @property
+    def book(self) -> Book:
+        return client_book(self.client_id)
+
+    @property
+    def corrects(self) -> Original | None:
+        return Original("_id", self.lot_id)
+
+
+class ClawBackCredits(_Draft):
+    """Credits of the grant under `grant_key` taken back because their payment was, up to what is left to take back.
+
+    First those of its lot that are available; the rest becomes a debt. `returned_cents` is what the client got back.
+    """
+
+    kind: Literal[Kind.CREDIT_CLAWBACK] = Kind.CREDIT_CLAWBACK
+    client_id: Reference
+    grant_key: Key
+    amount: Amount
+    reason: Reason
+    returned_cents: Amount | None = None
+    stripe_refund_id: Reference | None = None
+
+    @property
+    def book(self) -> Book:
+        return client_book(self.client_id)
+
+    @property
+    def corrects(self) -> Original | None:
+        return Original("key", self.grant_key)
 
 
 class AccrueEarnings(_Draft):
@@ -161,8 +219,8 @@ class ReverseEarnings(_Draft):
         return worker_book(self.worker_id)
 
     @property
-    def corrects_key(self) -> str | None:
-        return self.accrual_key
+    def corrects(self) -> Original | None:
+        return Original("key", self.accrual_key)
 
 
 class RecordTransferReversal(_Draft):
@@ -181,11 +239,11 @@ class RecordTransferReversal(_Draft):
         return worker_book(self.worker_id)
 
     @property
-    def corrects_key(self) -> str | None:
-        return self.transfer_key
+    def corrects(self) -> Original | None:
+        return Original("key", self.transfer_key)
 
 
-CreditDraft = GrantCredits | HoldCredits | ResolveHold | RefundCredits
+CreditDraft = GrantCredits | HoldCredits | ResolveHold | RefundCredits | ExpireLot | ClawBackCredits
 EarningDraft = AccrueEarnings | RecordTransfer | ReverseEarnings | RecordTransferReversal
 Draft = CreditDraft | EarningDraft
 

@@ -61,7 +61,7 @@ def _transfer(book: Book, draft: RecordTransfer) -> Effect:
 
 
 def _reverse(place: Place, before: EarningBalances, draft: ReverseEarnings) -> Effect:
-    _, corrected = place.corrected(draft.kind, draft.accrual_key, draft.amount)
+    corrected = place.original(draft.kind, draft.accrual_key).corrected_within(draft.amount)
     taken = min(before.payable, draft.amount)
     owed = draft.amount - taken
     return Effect(
@@ -83,7 +83,8 @@ def _reverse(place: Place, before: EarningBalances, draft: ReverseEarnings) -> E
 
 
 def _reverse_transfer(place: Place, before: EarningBalances, draft: RecordTransferReversal) -> Effect:
-    found, corrected = place.corrected(draft.kind, draft.transfer_key, draft.amount)
+    found = place.original(draft.kind, draft.transfer_key)
+    corrected = found.corrected_within(draft.amount)
     moves, fields = _becomes_payable(place.book, before, draft.amount)
     moves[place.book.account("paid")] = -draft.amount
     return Effect(

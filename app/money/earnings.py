@@ -9,7 +9,14 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from app.documents import CamelModel
 from app.money.books import worker_book
-from app.money.drafts import AccrueEarnings, RecordTransfer, RecordTransferReversal, ReverseEarnings, draft
+from app.money.drafts import (
+    AccrueEarnings,
+    Original,
+    RecordTransfer,
+    RecordTransferReversal,
+    ReverseEarnings,
+    draft,
+)
 from app.money.journal import Journal, Posting
 from app.money.keys import accrue_key
 from app.money.keys import transfer_key as key_of_transfer
@@ -144,10 +151,10 @@ class Earnings:
         Raises:
             InvalidDraft, LedgerCorrupted: see `balance`.
         """
-        accrual = await self._journal.correctable(accrue_key(job_id, number))
+        accrual = await self._journal.correctable(Original("key", accrue_key(job_id, number)))
         if accrual is None or accrual.original.worker_id != worker_id:
             return 0
-        sent = await self._journal.correctable(key_of_transfer(job_id, number))
+        sent = await self._journal.correctable(Original("key", key_of_transfer(job_id, number)))
         kept = sent.original.amount - sent.total if sent else 0
         paid_debt = accrual.original.debt.paid if accrual.original.debt else 0
         left = accrual.original.amount - paid_debt - accrual.total - kept

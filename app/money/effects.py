@@ -14,16 +14,18 @@ from app.money.models import CreditBalances, EarningBalances, Hold, Kind, Transa
 Balances = CreditBalances | EarningBalances
 
 
-# What each correction corrects.
-CORRECTED: dict[Kind, Kind] = {
-    Kind.CREDIT_REFUND: Kind.HOLD_RESOLUTION,
-    Kind.EARNING_REVERSAL: Kind.WORKER_ACCRUAL,
-    Kind.TRANSFER_REVERSAL: Kind.WORKER_TRANSFER,
+# What each correction corrects. The expiry of a lot counts as one of the transaction that made the lot.
+CORRECTED: dict[Kind, tuple[Kind, ...]] = {
+    Kind.CREDIT_REFUND: (Kind.HOLD_RESOLUTION,),
+    Kind.CREDIT_EXPIRY: (Kind.CREDIT_GRANT, Kind.CREDIT_REFUND),
+    Kind.CREDIT_CLAWBACK: (Kind.CREDIT_GRANT,),
+    Kind.EARNING_REVERSAL: (Kind.WORKER_ACCRUAL,),
+    Kind.TRANSFER_REVERSAL: (Kind.WORKER_TRANSFER,),
 }
 
 
 def correctable_amount(original: Transaction) -> int:
-    """How much of a transaction its corrections can take together: what it spent, earned or sent."""
+    """How much of a transaction its corrections can take together: what it granted, spent, earned or sent."""
     if original.kind is Kind.HOLD_RESOLUTION:
         return original.resolution.posted if original.resolution else 0
     return original.amount
@@ -42,6 +44,29 @@ class Correctable:
     number: int = 0
     total: int = 0
 
+    @property
+    def remaining(self) -> int:
+        """What further corrections can take."""
+        return max(0, correctable_amount(self.original) - self.total)
+
+    def corrected(self, amount: int) -> dict[str, Any]:
+        """The fields of a row that takes so much of it."""
+        return {
+            "corrects": self.original.id,
+            "correction_id": correction_id(self.original.id, self.number + 1),
+            "corrected_total": self.total + amount,
+        }
+
+    def corrected_within(self, amount: int) -> dict[str, Any]:
+        """The same.
+
+        Raises:
+            CorrectionExceeded: less than that remains.
+        """
+        if amount > self.remaining:
+            raise CorrectionExceeded(remaining=self.remaining, requested=amount)
+        return self.corrected(amount)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -54,29 +79,21 @@ class Place:
     hold: Hold | None = None
     correctable: Correctable | None = None
 
-    def corrected(self, kind: Kind, name: str, amount: int) -> tuple[Correctable, dict[str, Any]]:
-        """What a correction of that kind takes an amount of, and the fields of its row.
+    def original(self, kind: Kind, name: str) -> Correctable:
+        """What a correction of that kind corrects.
 
         Raises:
             UnknownTransaction: this book has none by that name, or none that can be corrected so.
-            CorrectionExceeded: the corrections would take more than there is, together.
         """
         found = self.correctable
         if (
             found is None
             or found.original.book != self.book.name
-            or found.original.kind is not CORRECTED[kind]
+            or found.original.kind not in CORRECTED[kind]
             or not correctable_amount(found.original)
         ):
             raise UnknownTransaction(name)
-        remaining = correctable_amount(found.original) - found.total
-        if amount > remaining:
-            raise CorrectionExceeded(remaining=remaining, requested=amount)
-        return found, {
-            "corrects": found.original.id,
-            "correction_id": correction_id(found.original.id, found.number + 1),
-            "corrected_total": found.total + amount,
-        }
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +103,8 @@ class Effect:
     amount: int
     moves: dict[str, int]  # account -> signed amount in the book's currency; zeros are dropped
     status: Literal["posted", "pending", "released"] = "posted"
+    usd: dict[str, int] = field(
+        default_factory=dict
+    )  # the same in cents, for money that came or went with credits
     lots: Lots | None = None  # the book's lots afterwards, when they change
     fields: dict[str, Any] = field(default_factory=dict)

@@ -39,6 +39,28 @@ class InsufficientCredits(MoneyError):
         self.required = required
 
 
+class AccountInDebt(MoneyError):
+    """The client owes credits that were spent before their payment was taken back: nothing can be held.
+
+    `debt` in hundredths of a credit.
+    """
+
+    code = "account-in-debt"
+
+    def __init__(self, *, debt: int) -> None:
+        super().__init__("The account owes credits; new work can begin when they are paid.", debt=debt)
+        self.debt = debt
+
+
+class NothingToExpire(MoneyError):
+    """The lot has no credits left, or is not expired."""
+
+    code = "nothing-to-expire"
+
+    def __init__(self, lot_id: str) -> None:
+        super().__init__(f"The lot {lot_id} has nothing that is expired.")
+
+
 class NegativeBalance(MoneyError):
     """An account would fall below zero."""
 

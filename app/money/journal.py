@@ -25,7 +25,7 @@ from pymongo.read_concern import ReadConcern
 
 from app.documents import utcnow
 from app.money.books import Book
-from app.money.drafts import Draft, ResolveHold
+from app.money.drafts import Draft, Original, ResolveHold
 from app.money.effects import Correctable, correction_id
 from app.money.errors import IdempotencyKeyReused, LedgerContention, LedgerCorrupted, MoneyError, UnknownHold
 from app.money.hashing import row_hash
@@ -108,8 +108,8 @@ class Journal:
 
         Raises:
             IdempotencyKeyReused: the key stands for another act.
-            InsufficientCredits, NegativeBalance, UnknownHold, HoldAmountMismatch, UnknownTransaction,
-            CorrectionExceeded: refused by the rules.
+            InsufficientCredits, AccountInDebt, NegativeBalance, UnknownHold, HoldAmountMismatch, UnknownTransaction,
+            CorrectionExceeded, NothingToExpire: refused by the rules.
             LedgerContention: other processes kept winning the race; nothing was written.
             LedgerCorrupted: the book's last row was tampered with.
             pymongo.errors.PyMongoError: the outcome is unknown; repeat with the same key.
@@ -151,28 +151,28 @@ class Journal:
         """The transaction that resolved a hold (None: it is open, or was never made)."""
         return await self._find("resolvesHold", hold_key)
 
-    async def correctable(self, key: str) -> Correctable | None:
-        """The transaction under a key with its corrections so far. Read after the head was known, so none is missed.
+    async def correctable(self, name: Original) -> Correctable | None:
+        """A transaction with its corrections so far. Read after the head was known, so none is missed.
 
         A correction later than the head may be among them: then the store refuses what is built on that head.
         """
-        original = await self.find(key)
+        original = await self._find(*name)
         if original is None:
             return None
         found = Correctable(original)
         while True:
-            name = correction_id(original.id, found.number + 1)
-            document = await self._rows.find_one({"correctionId": name})
+            number = found.number + 1
+            document = await self._rows.find_one({"correctionId": correction_id(original.id, number)})
             if document is None:
                 return found
             last = _checked(document)
-            found = Correctable(original, found.number + 1, last.corrected_total or 0)
+            found = Correctable(original, number, last.corrected_total or 0)
 
     async def _attempt(self, desk: _Desk, draft: Draft) -> Posting | None:
         """Insert on top of the known head; None means that the race was lost and the head is now newer."""
         try:
             hold = await self._hold(draft) if isinstance(draft, ResolveHold) else None
-            correctable = await self.correctable(draft.corrects_key) if draft.corrects_key else None
+            correctable = await self.correctable(draft.corrects) if draft.corrects else None
             transaction = next_transaction(desk.head, draft, at=utcnow(), hold=hold, correctable=correctable)
         except MoneyError:
             # The refusal counts only if this act was not done before and the head it was computed on is the last.

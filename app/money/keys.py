@@ -28,6 +28,41 @@ def release_key(job_id: str, number: int = 1) -> str:
     return f"release:{job_id}:{number}"
 
 
+def top_up_key(payment_id: str) -> str:
+    """The credits of a pack bought by one payment (its payment intent, or the invoice's id)."""
+    return f"top-up:{payment_id}"
+
+
+def goodwill_key(act_id: str) -> str:
+    """Credits given by an admin, in one act."""
+    return f"goodwill:{act_id}"
+
+
+def clawback_key(cause_id: str) -> str:
+    """Granted credits taken back; the cause is Stripe's id of the refund or the dispute."""
+    return f"clawback:{cause_id}"
+
+
+def reinstated_key(dispute_id: str) -> str:
+    """Credits granted again because a dispute was won."""
+    return f"reinstated:{dispute_id}"
+
+
+def void_key(job_id: str, number: int = 1) -> str:
+    """A hold that is void: its job will not be."""
+    return f"void:{job_id}:{number}"
+
+
+def expire_hold_key(job_id: str, number: int = 1) -> str:
+    """A hold whose time is over."""
+    return f"expire-hold:{job_id}:{number}"
+
+
+def expiry_key(lot_id: str, number: int) -> str:
+    """The breakage of an expired lot; a lot has another one when a hold gives back credits after the first."""
+    return f"expiry:{lot_id}:{number}"
+
+
 def refund_key(job_id: str, act: str) -> str:
     """Spent credits given back; `act` names the decision that did it, e.g. `ruling:1`."""
     return f"refund:{job_id}:{act}"

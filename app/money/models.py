@@ -32,6 +32,8 @@ class Kind(StrEnum):
     CREDIT_HOLD = "credit_hold"
     HOLD_RESOLUTION = "hold_resolution"
     CREDIT_REFUND = "credit_refund"
+    CREDIT_EXPIRY = "credit_expiry"
+    CREDIT_CLAWBACK = "credit_clawback"
     WORKER_ACCRUAL = "worker_accrual"
     WORKER_TRANSFER = "worker_transfer"
     EARNING_REVERSAL = "earning_reversal"
@@ -70,6 +72,13 @@ class Hold(_Part):
     lots: tuple[Lot, ...]
 
 
+class Ending(StrEnum):
+    """A resolution with a name: the whole hold is released."""
+
+    VOID = "void"
+    EXPIRE = "expire"
+
+
 class HoldResolution(_Part):
     """What became of a hold; the three amounts add up to it. `consumed` says which lots paid for `posted`."""
 
@@ -88,10 +97,14 @@ class DebtMove(_Part):
 
 
 class CreditBalances(_Part):
-    """A client's balances in hundredths of a credit. `available` is the sum of `lots`, expired ones included."""
+    """A client's balances in hundredths of a credit. `available` is the sum of `lots`, expired ones included.
+
+    `debt` is credits that were taken back after they were spent.
+    """
 
     available: int = 0
     held: int = 0
+    debt: int = 0
     lots: tuple[Lot, ...] = ()
 
 
@@ -126,12 +139,15 @@ class Transaction(_Part):
     hold: Hold | None = None
     resolves_hold: str | None = None
     resolution: HoldResolution | None = None
+    ending: Ending | None = None
     corrects: str | None = None  # the _id of the transaction that this one corrects
     correction_id: str | None = None  # `<corrects>:<n>`: its n-th correction
     corrected_total: int | None = None  # by all corrections up to this one
     restored: tuple[Lot, ...] | None = None  # credits put back
+    removed: tuple[Lot, ...] | None = None  # credits taken out
     debt: DebtMove | None = None
     reason: str | None = None
+    actor_id: str | None = None  # the admin who did it
 
     client_id: str | None = None
     worker_id: str | None = None
@@ -140,6 +156,7 @@ class Transaction(_Part):
     stripe_payment_intent_id: str | None = None
     stripe_transfer_id: str | None = None
     stripe_reversal_id: str | None = None
+    stripe_refund_id: str | None = None
     metadata: dict[str, str] | None = None
 
     created_at: Instant

@@ -37,17 +37,17 @@ def next_transaction(
     of its corrections up to `head`; a later one would be the row that the store refuses this one for.
 
     Raises:
-        InsufficientCredits: a hold exceeds the spendable credits.
+        InsufficientCredits, AccountInDebt: a hold exceeds the spendable credits, or the client owes some.
         NegativeBalance: an account of the book would fall below zero.
         UnknownHold, HoldAmountMismatch: the resolution does not fit the hold.
-        UnknownTransaction, CorrectionExceeded: the correction does not fit what it corrects.
+        UnknownTransaction, CorrectionExceeded, NothingToExpire: the correction does not fit what it corrects.
     """
     book = draft.book
     seq = head.seq + 1 if head else 1
     before = head.balances if head else opening_balances(book)
     place = Place(book, book.transaction_id(seq), seq, at, hold, correctable)
     effect = _effect(place, before, draft)
-    legs = _legs(book.currency, effect.moves)
+    legs = _legs(book.currency, effect.moves) + _legs(Currency.USD, effect.usd)
     return Transaction.model_validate(
         {
             "id": place.transaction_id,

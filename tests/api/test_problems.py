@@ -190,6 +190,8 @@ DEFECTS = {
     "negative-balance",
     "unknown-hold",
     "hold-amount-mismatch",
+    "unknown-transaction",
+    "nothing-to-expire",
 }
 
 

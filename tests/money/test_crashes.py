@@ -17,12 +17,14 @@ from app.money.earnings import Earnings
 from app.money.journal import Journal
 from app.money.keys import (
     accrue_key,
+    clawback_key,
     complete_key,
     hold_key,
     refund_key,
     reversal_key,
     transfer_key,
     transfer_reversal_key,
+    void_key,
 )
 from app.money.verify import verify
 from tests.money.support import BreakAt, CrashError, Database, client, hooked_journal
@@ -60,6 +62,16 @@ async def _refund(database: Database, journal: Journal, owner: str) -> Any:
     )
 
 
+async def _void(database: Database, journal: Journal, owner: str) -> Any:
+    return await Credits(database, journal=journal).void(owner, hold_key(owner), key=void_key(owner))
+
+
+async def _claw_back(database: Database, journal: Journal, owner: str) -> Any:
+    return await Credits(database, journal=journal).claw_back(
+        owner, f"grant:{owner}", 100, key=clawback_key(owner), reason="test"
+    )
+
+
 async def _reverse(database: Database, journal: Journal, owner: str) -> Any:
     return await Earnings(database, journal=journal).reverse(
         owner, owner, 150, key=reversal_key(owner, "x"), reason="test"
@@ -77,6 +89,8 @@ ACTS: dict[str, tuple[Act, str]] = {
     "hold": (_hold, "available=0 held=100"),
     "resolve": (_resolve, "available=70 held=10"),
     "refund": (_refund, "available=65 held=40"),
+    "void": (_void, "available=100 held=0"),
+    "claw-back": (_claw_back, "available=0 held=40 debt=40"),
     "accrue": (_accrue, "payable=130 paid=50 debt=0"),
     "transfer": (_transfer, "payable=0 paid=150 debt=0"),
     "reverse": (_reverse, "payable=0 paid=50 debt=50"),
@@ -102,7 +116,8 @@ async def _state(database: Database, name: str, owner: str) -> str:
         earnings = await Earnings(database).balance(owner)
         return f"payable={earnings.payable} paid={earnings.paid} debt={earnings.debt}"
     balance = await Credits(database).balance(owner)
-    return f"available={balance.available} held={balance.held}"
+    debt = f" debt={balance.debt}" if balance.debt else ""
+    return f"available={balance.available} held={balance.held}{debt}"
 
 
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])

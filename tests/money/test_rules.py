@@ -13,10 +13,15 @@ from app.money.books import Book, client_book, worker_book
 from app.money.drafts import (
     MAX_AMOUNT,
     AccrueEarnings,
+    ClawBackCredits,
+    ExpireLot,
     GrantCredits,
     HoldCredits,
     RecordTransfer,
+    RecordTransferReversal,
+    RefundCredits,
     ResolveHold,
+    ReverseEarnings,
     draft,
 )
 from app.money.errors import (
@@ -71,6 +76,18 @@ def test_grant_opens_the_book_with_a_lot() -> None:
     assert row.credits.available == 100
     assert row.credits.lots == (row.lot,)
     assert (row.client_id, row.subscription_id, row.status) == ("c", "s1", "posted")
+
+
+def test_a_paid_grant_books_the_money_too() -> None:
+    row = next_transaction(None, grant(paid_cents=24_900), at=NOW)
+    assert accounts(row) == {
+        "platform:credits_granted": -100,
+        "client:c:available": 100,
+        "platform:stripe_clearing": 24_900,
+        "platform:revenue": -24_900,
+    }
+    assert {leg.currency for leg in row.legs if leg.account.startswith("client:")} == {"CREDIT"}
+    assert sum(leg.amount for leg in row.legs if leg.currency == "USD") == 0
 
 
 def test_hold_moves_available_to_held_and_names_its_lots() -> None:
@@ -146,6 +163,12 @@ def test_a_resolution_lets_something_go_and_takes_nothing_back(parts: tuple[Any,
         resolve(*parts)
 
 
+@pytest.mark.parametrize("parts", [(1, 0, 0), (0, 1, 0), (0, 0, 1)])
+def test_a_hold_that_is_void_is_released_whole(parts: tuple[Any, Any, Any]) -> None:
+    with pytest.raises(InvalidDraft):
+        resolve(*parts, ending="void")
+
+
 @pytest.mark.parametrize("bad", ["", "a:b", "a b", "$where", "x" * 65, {"$ne": None}, None])
 def test_ids_cannot_be_mistaken_for_names_or_operators(bad: Any) -> None:
     with pytest.raises(InvalidDraft):
@@ -178,8 +201,66 @@ def test_a_naive_expiry_is_refused_and_an_aware_one_is_cut_to_the_millisecond() 
             draft(RecordTransfer, key="a", worker_id="w", job_id="j", amount=5, stripe_transfer_id="tr_1"),
             "4ded81170c5df30c",
         ),
+        (resolve(0, 0, ending="void"), "16d21d5b5180ace1"),
+        (grant(paid_cents=5, reason="r", actor_id="u"), "d14c10e95d41bd98"),
+        (
+            draft(RefundCredits, key="a", client_id="c", spent_key="s", amount=5, reason="r", expires_at=NOW),
+            "5591a1713e7d7700",
+        ),
+        (draft(ExpireLot, key="a", client_id="c", lot_id="l"), "8ab28f7f553bb940"),
+        (
+            draft(
+                ClawBackCredits,
+                key="a",
+                client_id="c",
+                grant_key="g",
+                amount=5,
+                reason="r",
+                returned_cents=5,
+                stripe_refund_id="re_1",
+            ),
+            "2e9c52011a40e695",
+        ),
+        (
+            draft(
+                ReverseEarnings,
+                key="a",
+                worker_id="w",
+                job_id="j",
+                amount=5,
+                accrual_key="a",
+                reason="r",
+            ),
+            "0533369034014c79",
+        ),
+        (
+            draft(
+                RecordTransferReversal,
+                key="a",
+                worker_id="w",
+                job_id="j",
+                amount=5,
+                transfer_key="t",
+                stripe_reversal_id="trr_1",
+            ),
+            "ca7f57dd3b402b9d",
+        ),
     ],
-    ids=["grant", "grant-more", "hold", "resolve", "accrue", "transfer"],
+    ids=[
+        "grant",
+        "grant-more",
+        "hold",
+        "resolve",
+        "accrue",
+        "transfer",
+        "void",
+        "grant-paid",
+        "refund",
+        "expire",
+        "claw-back",
+        "reverse",
+        "reverse-transfer",
+    ],
 )
 def test_body_hashes_stay_what_they_were(act: Any, expected: str) -> None:
     """A key written years ago must still match: a changed hash here would refuse honest repeats."""
