@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     temporal_api_key: SecretStr | None = None
     temporal_ui_url: str = "http://127.0.0.1:8233"
     task_queue_prefix: str = ""  # lets two stacks share one namespace
+    # Worker versioning (docs/versioning.md): both or neither; the build id names one build of the workers
+    worker_deployment_name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{0,100}$")
+    worker_build_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{0,100}$")
 
     # Redis (rate limits, session cache); rediss:// for Upstash
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
@@ -114,6 +117,14 @@ class Settings(BaseSettings):
             faults.append("cookie_secure (must be true)")
         if faults:
             raise ValueError(f"not fit for production: {', '.join(sorted(faults))}")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_half_a_version(self) -> Self:
+        if bool(self.worker_deployment_name) != bool(self.worker_build_id):
+            raise ValueError(
+                "worker_deployment_name and worker_build_id belong together: set both or neither"
+            )
         return self
 
     @property

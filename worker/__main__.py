@@ -40,7 +40,11 @@ async def _run(resources: Resources, stop: asyncio.Event) -> None:
         for worker in workers:
             group.create_task(worker.run())
         group.create_task(dispatcher.run(stop))
-        _log.info("worker_ready", task_queues=[worker.task_queue for worker in workers])
+        _log.info(
+            "worker_ready",
+            task_queues=[worker.task_queue for worker in workers],
+            build_id=resources.settings.worker_build_id or None,
+        )
         await stop.wait()
         await asyncio.gather(*(worker.shutdown() for worker in workers))
 

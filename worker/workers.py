@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from temporalio.worker import Worker
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.archive import ArchiveActivities
 from activities.jobs import JobActivities
@@ -14,6 +15,7 @@ from activities.parsing import ParsingActivities
 from activities.payouts import PayoutActivities
 from activities.ratings import RatingActivities
 from activities.sweep import SweepActivities
+from app.settings import Settings
 from worker.resources import Resources
 from workflows.archive import ArchiveWorkflow
 from workflows.contracts import TaskQueue, task_queue
@@ -30,6 +32,15 @@ WORKFLOWS: dict[TaskQueue, Sequence[type]] = {
     TaskQueue.BILLING: (PayoutWorkflow,),
     TaskQueue.AI: (),
     TaskQueue.NOTIFY: (SweepWorkflow,),
+}
+
+# Jobs, ratings and payouts live for weeks: they move to the current build, and `workflow.patched` guards what differs.
+# A sweep is over in seconds, so it ends on the build that it began on.
+VERSIONING: dict[TaskQueue, VersioningBehavior] = {
+    TaskQueue.JOBS: VersioningBehavior.AUTO_UPGRADE,
+    TaskQueue.BILLING: VersioningBehavior.AUTO_UPGRADE,
+    TaskQueue.AI: VersioningBehavior.AUTO_UPGRADE,
+    TaskQueue.NOTIFY: VersioningBehavior.PINNED,
 }
 
 
@@ -74,6 +85,18 @@ def build_workers(resources: Resources, *, max_cached_workflows: int = 1000) -> 
             activities=activities[name],
             max_cached_workflows=max_cached_workflows,
             graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+            deployment_config=deployment_of(resources.settings, name),
         )
         for name in TaskQueue
     ]
+
+
+def deployment_of(settings: Settings, name: TaskQueue) -> WorkerDeploymentConfig | None:
+    """Which build this process is, or None when its workers are not versioned."""
+    if not (settings.worker_deployment_name and settings.worker_build_id):
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(settings.worker_deployment_name, settings.worker_build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VERSIONING[name],
+    )
