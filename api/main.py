@@ -18,6 +18,7 @@ from api.middleware import (
     SecurityHeadersMiddleware,
 )
 from api.routers import (
+    admin_clients,
     admin_jobs,
     admin_policies,
     auth,
@@ -46,6 +47,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     files.router,
     notifications.router,
     reviews.router,
+    admin_clients.router,
     admin_jobs.router,
     admin_policies.router,
 )

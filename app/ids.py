@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from bson import ObjectId
 
@@ -12,6 +13,15 @@ ID_PATTERN = r"^[0-9a-f]{24}$"
 def new_id() -> str:
     """A new id, unique without asking anyone and rising with time."""
     return str(ObjectId())
+
+
+def made_at(value: str) -> datetime:
+    """When an id was made, to the second.
+
+    Raises:
+        bson.errors.InvalidId: it is no id.
+    """
+    return ObjectId(value).generation_time
 
 
 def is_id(value: str) -> bool:

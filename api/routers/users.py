@@ -52,10 +52,11 @@ class WorkerBody(ResponseModel):
 
 
 class CreditsBody(ResponseModel):
-    """`available` can be spent; `held` is set aside for jobs under way."""
+    """`available` can be spent, unless there is a `debt`; `held` is set aside for jobs under way."""
 
     available: CreditsOut
     held: CreditsOut
+    debt: CreditsOut
 
 
 class ClientBody(ResponseModel):
@@ -167,5 +168,5 @@ async def _client(credits_: Credits, user: User) -> ClientBody:
     return ClientBody(
         company=user.client_profile.company if user.client_profile else "",
         tier=subscription.tier if subscription else None,
-        credits=CreditsBody(available=balance.available, held=balance.held),
+        credits=CreditsBody(available=balance.available, held=balance.held, debt=balance.debt),
     )

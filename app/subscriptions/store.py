@@ -7,10 +7,11 @@ from datetime import datetime
 from pymongo.errors import DuplicateKeyError
 
 from app.documents import utcnow
-from app.money.credits import CreditBalance, Credits
-from app.money.keys import period_grant_key
+from app.money.credits import CreditBalance, Credits, GrantOutcome
+from app.money.keys import period_grant_key, top_up_key
 from app.subscriptions.errors import AlreadySubscribedError, SubscriptionNotFoundError
 from app.subscriptions.models import Subscription
+from app.subscriptions.packs import Pack
 from app.subscriptions.tiers import TierName, lot_expiry, period_end
 
 
@@ -79,6 +80,25 @@ async def grant_period(credits_: Credits, subscription: Subscription) -> None:
         expires_at=lot_expiry(subscription.plan, subscription.current_period_start),
         subscription_id=subscription.id,
     )
+
+
+async def grant_pack(
+    credits_: Credits, user_id: str, pack: Pack, *, payment_id: str, bought_at: datetime, paid_cents: int
+) -> GrantOutcome:
+    """Grant the credits of a pack that one payment bought, once. `paid_cents` is what was paid, in USD cents.
+
+    `bought_at` is when the payment was made, not when we heard of it: a repeat must ask for the same lot.
+    """
+    outcome = await credits_.grant(
+        user_id,
+        pack.credits,
+        key=top_up_key(payment_id),
+        source=f"top-up:{pack.name}",
+        expires_at=pack.expires_at(bought_at),
+        paid_cents=paid_cents,
+    )
+    await refresh_credits_cache(credits_, user_id)
+    return outcome
 
 
 async def refresh_credits_cache(credits_: Credits, user_id: str) -> CreditBalance:

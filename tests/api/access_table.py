@@ -83,6 +83,7 @@ ACCESS: dict[Route, Access] = {
     ("GET", "/admin/jobs"): ADMIN,
     ("GET", "/admin/jobs/{job_id}"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/assign"): ADMIN,
+    ("POST", "/admin/clients/{client_id}/credits"): ADMIN,
     ("GET", "/admin/policies"): ADMIN,
     ("GET", "/admin/policies/{version}"): ADMIN,
     ("POST", "/admin/policies"): ADMIN,

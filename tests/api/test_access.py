@@ -221,6 +221,7 @@ async def test_who_is_shut_out_gets_in_nowhere(world: World, how: str) -> None:
             "file_id": world.files[Scene.WORKING].brief,
             "notification_id": "x",
             "version": 1,
+            "client_id": job_id,
         }
         for role in access.roles or ():
             answer = await world.call(persons[role], route[0], route[1].format(**ids), body)

@@ -40,7 +40,7 @@ async def test_a_client_sees_tier_and_credits(
 ) -> None:
     person = await people.someone(Role.CLIENT)
     fresh = (await client.get("/users/me", headers=person.headers)).json()["client"]
-    assert fresh == {"company": "", "tier": None, "credits": {"available": 0.0, "held": 0.0}}
+    assert fresh == {"company": "", "tier": None, "credits": {"available": 0.0, "held": 0.0, "debt": 0.0}}
     ledger = Credits(database)
     tier = next(iter(TierName))
     subscription = await open_subscription(ledger, person.id, tier)
@@ -48,7 +48,7 @@ async def test_a_client_sees_tier_and_credits(
     me = (await client.get("/users/me", headers=person.headers)).json()["client"]
     granted = subscription.plan.credits_per_period
     assert me["tier"] == tier.value
-    assert me["credits"] == {"available": (granted - 234) / 100, "held": 2.34}
+    assert me["credits"] == {"available": (granted - 234) / 100, "held": 2.34, "debt": 0.0}
 
 
 async def test_a_worker_edits_the_profile(client: httpx2.AsyncClient, people: People) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -14,10 +15,12 @@ from app.money.credits import Credits
 from app.money.keys import hold_key
 from app.subscriptions.errors import AlreadySubscribedError, SubscriptionNotFoundError
 from app.subscriptions.models import DOCUMENTS, CachedCredits, Subscription, SubscriptionStatus
+from app.subscriptions.packs import PACKS, Pack, PackName
 from app.subscriptions.store import (
     create_subscription,
     find_subscription,
     get_subscription,
+    grant_pack,
     open_subscription,
     refresh_credits_cache,
 )
@@ -65,6 +68,28 @@ def test_credits_outlive_their_period_by_what_the_tier_rolls_over() -> None:
     assert lot_expiry(STARTER, anchor) == period_end(anchor) == day(2, 28)
     assert lot_expiry(GROWTH, anchor) == day(3, 31)
     assert lot_expiry(SCALE, anchor, 2) == day(5, 31)
+
+
+@pytest.mark.parametrize("pack", PACKS.values())
+def test_a_pack_costs_more_than_a_tier_by_the_credit_and_outlives_every_lot_of_one(pack: Pack) -> None:
+    for tier in TIERS.values():
+        assert pack.price_cents * tier.credits_per_period > tier.price_cents * pack.credits
+        assert pack.expires_at(day(1, 31)) > lot_expiry(tier, day(1, 31))
+
+
+async def test_a_pack_is_granted_once_a_payment_and_burns_after_the_tiers_credits(credits_: Credits) -> None:
+    owner, start, pack = client(), utcnow(), PACKS[PackName.SMALL]
+    await open_subscription(credits_, owner, TierName.STARTER, starts_at=start)
+    bought: dict[str, Any] = {"payment_id": f"pi_{owner}", "bought_at": start, "paid_cents": pack.price_cents}
+    first = await grant_pack(credits_, owner, pack, **bought)
+    again = await grant_pack(credits_, owner, pack, **bought)
+    assert again == first.model_copy(update={"replayed": True})
+    assert (await get_subscription(owner)).credits.available == 1500
+    lots = (await credits_.balance(owner)).lots
+    assert [(lot.source.partition(":")[0], lot.expires_at) for lot in lots] == [
+        ("subscription", period_end(start)),
+        ("top-up", add_months(start, 12)),
+    ]
 
 
 async def test_opening_grants_the_first_period_once(credits_: Credits) -> None:
