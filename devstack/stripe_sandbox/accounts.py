@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from devstack.stripe_sandbox import errors, events
+from devstack.stripe_sandbox import due, errors, events
 from devstack.stripe_sandbox.call import Call, Endpoint, merge_metadata
 from devstack.stripe_sandbox.forms import EXPAND, LIST_PARAMS, Param
 from devstack.stripe_sandbox.store import Object, new_id
@@ -135,7 +135,7 @@ def _create(call: Call) -> Object:
     _refresh(account)
     call.tx.insert(call.platform, account)
     if call.options.automatic_onboarding and not account["details_submitted"]:
-        call.tx.schedule("account.onboard", call.platform, account_id, 0)
+        call.schedule("account.onboard", call.platform, account_id, at=call.now)
     return account
 
 
@@ -305,6 +305,12 @@ def onboard(call: Call, account_id: str, *, account_number: str = "000123456789"
         events.emit(call, account_id, "account.external_account.created", bank)
     _save(call, account, before)
     return account
+
+
+@due.action("account.onboard")
+def _onboard_later(call: Call, owner: str, account_id: str) -> None:
+    del owner
+    onboard(call, account_id)
 
 
 def _retrieve_current(call: Call) -> Object:

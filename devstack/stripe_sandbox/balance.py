@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from devstack.stripe_sandbox import events
+from devstack.stripe_sandbox import due, events
 from devstack.stripe_sandbox.call import Call, Endpoint
 from devstack.stripe_sandbox.forms import EXPAND, LIST_PARAMS, Param
 from devstack.stripe_sandbox.store import Object, new_id
 
-_CATEGORIES = {"payment": "charge", "payout_failure": "payout_reversal"}
+_CATEGORIES = {
+    "payment": "charge",
+    "payment_refund": "refund",
+    "payout_cancel": "payout_reversal",
+    "payout_failure": "payout_reversal",
+    "refund_failure": "refund_failure",
+    "transfer_refund": "transfer_reversal",
+}
 
 
 def post(
@@ -19,37 +26,54 @@ def post(
     kind: str,
     source: str,
     available_after: float = 0.0,
-    transaction_id: str | None = None,
+    fee: int = 0,
+    category: str | None = None,
 ) -> str:
-    """Moves `amount` (smallest unit, signed) on an account, at once or pending; returns the transaction's id."""
+    """Moves `amount` less `fee` (smallest unit, signed) on an account, at once or pending; returns its id."""
     pending = available_after > 0
     transaction: Object = {
-        "id": transaction_id or new_id("txn"),
+        "id": new_id("txn"),
         "object": "balance_transaction",
         "amount": amount,
-        "available_on": int(call.tx.now + available_after),
+        "available_on": int(call.now + available_after),
         "balance_type": "payments",
         "created": call.created,
         "currency": currency,
         "description": None,
         "exchange_rate": None,
-        "fee": 0,
-        "fee_details": [],
-        "net": amount,
-        "reporting_category": _CATEGORIES.get(kind, kind),
+        "fee": fee,
+        "fee_details": _fee_details(fee, currency),
+        "net": amount - fee,
+        "reporting_category": category or _CATEGORIES.get(kind, kind),
         "source": source,
         "status": "pending" if pending else "available",
         "type": kind,
     }
     call.tx.insert(owner, transaction)
     if pending:
-        call.tx.move(owner, currency, pending=amount)
-        call.tx.schedule("balance_transaction.available", owner, transaction["id"], available_after)
+        call.tx.move(owner, currency, pending=amount - fee)
+        at = call.now + available_after
+        call.schedule("balance_transaction.available", owner, transaction["id"], at=at)
     else:
-        call.tx.move(owner, currency, available=amount)
+        call.tx.move(owner, currency, available=amount - fee)
     return str(transaction["id"])
 
 
+def _fee_details(fee: int, currency: str) -> list[Object]:
+    if fee == 0:
+        return []
+    return [
+        {
+            "amount": fee,
+            "application": None,
+            "currency": currency,
+            "description": "Stripe processing fees",
+            "type": "stripe_fee",
+        }
+    ]
+
+
+@due.action("balance_transaction.available")
 def become_available(call: Call, owner: str, transaction_id: str) -> None:
     """A pending amount whose day has come."""
     transaction = call.tx.find("balance_transaction", transaction_id, owner)
@@ -91,9 +115,7 @@ ENDPOINTS = [
     Endpoint(
         "GET",
         "/v1/balance_transactions",
-        lambda call: call.list_of(
-            "balance_transaction", "/v1/balance_transactions", type="type", source="source"
-        ),
+        lambda call: call.list_of("balance_transaction", "/v1/balance_transactions", "type", "source"),
         {**LIST_PARAMS, "type": Param(), "source": Param()},
     ),
     Endpoint(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from devstack.stripe_sandbox import errors
 from devstack.stripe_sandbox.forms import Param, Params
@@ -20,9 +20,21 @@ class Options:
     public_url: str = "http://127.0.0.1:12111"
     automatic_onboarding: bool = False
     starting_balance: int = 0  # USD cents that a platform owns when its key is first seen
+    charge_seconds: float = 0.0  # until a charge's money is available (Stripe: two days)
     payout_seconds: float = 0.0  # from a payout's creation to its arrival at the bank
     transfer_seconds: float = 0.0  # until transferred money is available (Stripe: 24 h more for recipients)
     idempotency_seconds: float = 24 * 3600.0  # how long a key is remembered; Stripe promises 24 h, no more
+    dunning_days: tuple[float, ...] = (3, 5, 7)  # from one failed attempt at an invoice to the next
+    dunning_end: Literal["cancel", "past_due", "unpaid"] = (
+        "cancel"  # what becomes of a subscription after them
+    )
+    webhook_url: str | None = None  # an endpoint that every platform has, beside those it makes itself
+    webhook_secret: str = ""
+    connect_webhook_url: str | None = None  # the same for the events of connected accounts
+    connect_webhook_secret: str = ""
+    webhook_retry_seconds: float = (
+        5.0  # until the first repeat of a failed delivery; each wait is twice the last
+    )
 
 
 @dataclass(frozen=True)
@@ -42,10 +54,37 @@ class Call:
     params: Params
     request_id: str | None = None
     idempotency_key: str | None = None
+    time: float | None = None  # when this happens, if not now: what is due happens when it was due
+    clock: str | None = None  # the test clock that `time` is read from
+
+    @property
+    def now(self) -> float:
+        """The time this happens at, in seconds since 1970: the sandbox's, or the test clock's."""
+        return self.tx.now if self.time is None else self.time
 
     @property
     def created(self) -> int:
-        return int(self.tx.now)
+        return int(self.now)
+
+    def on_clock(self, clock_id: str | None) -> Call:
+        """The same call in the time of a test clock, or unchanged without one."""
+        if clock_id is None or clock_id == self.clock:
+            return self
+        clock = self.tx.find("test_helpers.test_clock", clock_id)
+        if clock is None:
+            return self
+        return replace(self, time=float(clock["frozen_time"]), clock=clock_id)
+
+    def schedule(self, action: str, owner: str, object_id: str, *, at: float) -> None:
+        """Makes an action due at a time of this call's clock."""
+        self.tx.schedule(action, owner, object_id, at=at, clock=self.clock or "")
+
+    def named(self, kind: str, object_id: str, param: str, noun: str | None = None) -> Object:
+        """An object that a parameter names, or 400."""
+        found = self.tx.find(kind, object_id, self.account)
+        if found is None or found.get("deleted"):
+            raise errors.no_such(noun or kind, object_id, param=param, status=400)
+        return found
 
     def own(self, kind: str, object_id: str, noun: str | None = None) -> Object:
         """An object of the account acted for, or 404."""
@@ -54,14 +93,21 @@ class Call:
             raise errors.no_such(noun or kind, object_id)
         return found
 
-    def list_of(self, kind: str, url: str, **filters: str) -> Object:
-        """One page of the acting account's objects; `filters` names parameters by the field they compare."""
-        given = {name: self.params[param] for name, param in filters.items() if param in self.params}
+    def list_of(
+        self, kind: str, url: str, *same: str, only: dict[str, Any] | None = None, since: int | None = None
+    ) -> Object:
+        """One page of the acting account's objects.
+
+        `same` names the parameters that filter by the field of their own name, `only` what else must be
+        equal; nothing made before `since` is shown.
+        """
+        given = {name: self.params[name] for name in same if name in self.params} | (only or {})
         page = Page(
             limit=self.params.get("limit", 10),
             starting_after=self.params.get("starting_after"),
             ending_before=self.params.get("ending_before"),
             created=self.params.get("created"),
+            since=since,
         )
         data, has_more = self.tx.page(kind, self.account, page, given)
         return {"object": "list", "data": data, "has_more": has_more, "url": url}

@@ -5,17 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from devstack.stripe_sandbox import (
     account_links,
     accounts,
     balance,
+    catalog,
+    customer_api,
+    due,
     errors,
     events,
     expansion,
+    invoice_api,
+    invoice_items,
+    payment_intents,
+    payment_methods,
     payouts,
+    refunds,
+    subscription_api,
+    test_clocks,
     topups,
     transfers,
 )
@@ -31,15 +42,22 @@ ENDPOINTS: list[Endpoint] = [
     *topups.ENDPOINTS,
     *transfers.ENDPOINTS,
     *payouts.ENDPOINTS,
+    *customer_api.ENDPOINTS,
+    *payment_methods.ENDPOINTS,
+    *catalog.ENDPOINTS,
+    *payment_intents.ENDPOINTS,
+    *refunds.ENDPOINTS,
+    *subscription_api.ENDPOINTS,
+    *invoice_api.ENDPOINTS,
+    *invoice_items.ENDPOINTS,
+    *test_clocks.ENDPOINTS,
     *events.ENDPOINTS,
 ]
 
-_DUE: dict[str, Callable[[Call, str, str], object]] = {
-    "balance_transaction.available": balance.become_available,
-    "payout.settle": payouts.settle,
-    "topup.settle": topups.settle,
-    "account.onboard": lambda call, _owner, account_id: accounts.onboard(call, account_id),
-}
+
+def platform_of(api_key: str) -> str:
+    """The platform account of an API key."""
+    return f"acct_{hashlib.sha256(api_key.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)
@@ -57,7 +75,7 @@ class Request:
     @property
     def platform(self) -> str:
         """Each API key has a platform account of its own, so tests with different keys never meet."""
-        return f"acct_{hashlib.sha256(self.api_key.encode()).hexdigest()[:16]}"
+        return platform_of(self.api_key)
 
     @property
     def scope(self) -> str:
@@ -105,28 +123,46 @@ class Engine:
         """Executes once, and commits what changed together with what the key shall remember."""
         try:
             with self._store.transaction() as tx:
-                body = self._run(tx, request)
-                self._remember(tx, request, 200, body)
+                answer = self._attempt(tx, request)
+                self._remember(tx, request, answer.status, answer.body)
         except StripeFault as fault:
             if fault.saved:
                 self.refuse(request, fault)
             return Answer(fault.status, {"error": fault.error})
-        return Answer(200, body)
+        return answer
+
+    def _attempt(self, tx: Transaction, request: Request) -> Answer:
+        """The answer; a refusal that leaves traces is one too, since they are committed with it."""
+        try:
+            return Answer(200, self._run(tx, request))
+        except StripeFault as fault:
+            if not fault.commits:
+                raise
+            return Answer(fault.status, {"error": without_private(fault.error)})
 
     def refuse(self, request: Request, fault: StripeFault) -> None:
         """Makes the idempotency key remember a refusal."""
         with self._store.transaction() as tx:
             self._remember(tx, request, fault.status, {"error": fault.error})
 
-    def run_due(self, tx: Transaction) -> None:
-        """Carries out all that has become due: settled top-ups, paid payouts, money become available."""
-        while (due := tx.take_due()) is not None:
-            action, owner, object_id = due
-            platform = tx.owner_of(owner) or owner
-            call = Call(
-                tx=tx, options=self._options, api_key="", platform=platform, account=owner, path={}, params={}
-            )
-            _DUE[action](call, owner, object_id)
+    @contextmanager
+    def acting(self, owner: str) -> Iterator[Call]:
+        """A call of the sandbox's own, for an account, in a transaction of its own; what is due is done first."""
+        with self._store.transaction() as tx:
+            due.run(tx, self._options)
+            yield due.internal_call(tx, self._options, owner)
+
+    def run_due(self) -> None:
+        """Carries out what has become due: settled top-ups, paid payouts, renewals of subscriptions."""
+        with self._store.transaction() as tx:
+            due.run(tx, self._options)
+
+    def advance_clock(self, seconds: float) -> float:
+        """Moves the sandbox's time forward and carries out what has become due; returns the new time."""
+        with self._store.transaction() as tx:
+            tx.advance_clock(seconds)
+            due.run(tx, self._options)
+            return tx.now
 
     def onboard(self, account_id: str, **details: str) -> Object | None:
         """Completes an account's onboarding, whichever platform it belongs to; None if there is no such account."""
@@ -134,20 +170,12 @@ class Engine:
             platform = tx.owner_of(account_id)
             if platform is None:
                 return None
-            call = Call(
-                tx=tx,
-                options=self._options,
-                api_key="",
-                platform=platform,
-                account=platform,
-                path={},
-                params={},
-            )
+            call = due.internal_call(tx, self._options, platform)
             shown: Object = without_private(accounts.onboard(call, account_id, **details))
             return shown
 
     def _run(self, tx: Transaction, request: Request) -> Object:
-        self.run_due(tx)
+        due.run(tx, self._options)
         platform = request.platform
         if "usd" not in tx.balances(platform):
             tx.move(platform, "usd", available=self._options.starting_balance)

@@ -9,7 +9,8 @@ class StripeFault(Exception):  # noqa: N818  # "error" is Stripe's word for the 
     """An answer of 4xx or 5xx. `saved` says whether an idempotency key remembers it.
 
     Stripe saves a result only once the endpoint began to execute: parameters that fail validation, a key in
-    flight and a refused API key leave no trace (https://docs.stripe.com/api/idempotent_requests).
+    flight and a refused API key leave no trace (https://docs.stripe.com/api/idempotent_requests). `commits` says
+    that what was done before stays: a declined card leaves its failed charge. `more` joins the body.
     """
 
     def __init__(
@@ -21,11 +22,14 @@ class StripeFault(Exception):  # noqa: N818  # "error" is Stripe's word for the 
         code: str | None = None,
         param: str | None = None,
         saved: bool = True,
+        commits: bool = False,
+        more: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.saved = saved
-        self.error: dict[str, Any] = {"message": message, "type": kind}
+        self.commits = commits
+        self.error: dict[str, Any] = {"message": message, "type": kind, **(more or {})}
         if code is not None:
             self.error["code"] = code
             self.error["doc_url"] = f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}"

@@ -19,14 +19,21 @@ _METADATA_KEYS, _METADATA_KEY_LENGTH, _METADATA_VALUE_LENGTH = 50, 40, 500
 
 @dataclass(frozen=True)
 class Param:
-    """What one parameter may be. `children` are the members of a hash; a hash without them takes any."""
+    """What one parameter may be.
 
-    kind: Literal["string", "integer", "boolean", "currency", "metadata", "hash", "list", "range"] = "string"
+    `children` are the members of a hash, or of each of several; without them it takes any. `unset` lets an empty
+    string through as None, which takes the value away.
+    """
+
+    kind: Literal[
+        "string", "integer", "boolean", "currency", "metadata", "hash", "hashes", "list", "range"
+    ] = "string"
     required: bool = False
     choices: tuple[str, ...] = ()
     minimum: int | None = None
     maximum: int | None = None
     max_length: int = 5000
+    unset: bool = False
     children: dict[str, Param] = field(default_factory=dict)
 
 
@@ -74,7 +81,9 @@ def validate(raw: Params, spec: dict[str, Param], *, prefix: str = "") -> Params
     checked: Params = {}
     for name, param in spec.items():
         path = _path(prefix, name)
-        if name in raw:
+        if name in raw and raw[name] == "" and param.unset:
+            checked[name] = None
+        elif name in raw:
             checked[name] = _CHECKS[param.kind](path, raw[name], param)
         elif param.required:
             raise errors.missing_parameter(path)
@@ -160,6 +169,12 @@ def _hash(path: str, value: Any, param: Param) -> Params:
     return validate(value, param.children, prefix=path) if param.children else value
 
 
+def _hashes(path: str, value: Any, param: Param) -> list[Params]:
+    if not isinstance(value, list):
+        raise errors.invalid_parameter(path, "Invalid array", "parameter_invalid_array")
+    return [_hash(f"{path}[{index}]", item, param) for index, item in enumerate(value)]
+
+
 def _list(path: str, value: Any, param: Param) -> list[str]:
     del param
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
@@ -182,6 +197,7 @@ _CHECKS = {
     "currency": _currency,
     "metadata": _metadata,
     "hash": _hash,
+    "hashes": _hashes,
     "list": _list,
     "range": _range,
 }

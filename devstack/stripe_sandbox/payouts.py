@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devstack.stripe_sandbox import balance, errors, events
+from devstack.stripe_sandbox import balance, due, errors, events
 from devstack.stripe_sandbox.accounts import default_bank_account
 from devstack.stripe_sandbox.call import Call, Endpoint, merge_metadata
 from devstack.stripe_sandbox.forms import EXPAND, LIST_PARAMS, Param
@@ -51,7 +51,7 @@ def _create(call: Call) -> Object:
         "amount": amount,
         "application_fee": None,
         "application_fee_amount": None,
-        "arrival_date": int(call.tx.now + call.options.payout_seconds),
+        "arrival_date": int(call.now + call.options.payout_seconds),
         "automatic": False,
         "balance_transaction": transaction,
         "created": call.created,
@@ -77,7 +77,7 @@ def _create(call: Call) -> Object:
     }
     call.tx.insert(call.account, payout)
     events.emit(call, call.account, "payout.created", payout)
-    call.tx.schedule("payout.settle", call.account, payout_id, call.options.payout_seconds)
+    call.schedule("payout.settle", call.account, payout_id, at=call.now + call.options.payout_seconds)
     return payout
 
 
@@ -100,6 +100,7 @@ def _receiving_bank(call: Call, currency: str) -> Object:
     return bank
 
 
+@due.action("payout.settle")
 def settle(call: Call, owner: str, payout_id: str) -> None:
     """The bank's answer: paid, or failed with the money back on the balance."""
     payout = call.tx.find("payout", payout_id, owner)
@@ -147,7 +148,7 @@ ENDPOINTS = [
     Endpoint(
         "GET",
         "/v1/payouts",
-        lambda call: call.list_of("payout", "/v1/payouts", status="status", destination="destination"),
+        lambda call: call.list_of("payout", "/v1/payouts", "status", "destination"),
         {**LIST_PARAMS, "status": Param(), "destination": Param()},
     ),
     Endpoint("GET", "/v1/payouts/{id}", lambda call: call.own("payout", call.path["id"]), EXPAND),

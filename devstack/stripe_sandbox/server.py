@@ -141,10 +141,7 @@ class Server:
         seconds = float(json.loads(await http.body())["seconds"])
         if seconds < 0:
             return JSONResponse({"error": "time does not go back"}, 422)
-        with self._store.transaction() as tx:
-            tx.advance_clock(seconds)
-            self.engine.run_due(tx)
-            return JSONResponse({"now": tx.now})
+        return JSONResponse({"now": self.engine.advance_clock(seconds)})
 
 
 async def _read(http: HttpRequest, request_id: str) -> Request:
@@ -154,7 +151,7 @@ async def _read(http: HttpRequest, request_id: str) -> Request:
     if len(body) > _MAX_BODY_BYTES:
         raise StripeFault(413, "Request body is too large.", saved=False)
     try:
-        encoded = http.url.query if http.method == "GET" else body.decode()
+        encoded = body.decode() if http.method == "POST" else http.url.query
     except UnicodeDecodeError as wrong:
         raise StripeFault(400, "Invalid encoding: the body must be UTF-8.", saved=False) from wrong
     idempotency_key = http.headers.get("idempotency-key")

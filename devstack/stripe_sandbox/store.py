@@ -19,14 +19,35 @@ Object = dict[str, Any]
 
 _ALPHABET = string.ascii_letters + string.digits
 _COMPARISONS = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-# Filters that a list may name, by the JSON path they compare; the indexes below serve the first two.
-_FILTERS = {
-    "transfer_group": "json_extract(body, '$.transfer_group')",
-    "destination": "json_extract(body, '$.destination')",
-    "status": "json_extract(body, '$.status')",
-    "type": "json_extract(body, '$.type')",
-    "source": "json_extract(body, '$.source')",
-}
+# What lists may be filtered by, as paths into the object's JSON; the indexes below serve the first two.
+_FIELDS = (
+    "transfer_group",
+    "destination",
+    "active",
+    "charge",
+    "client_reference_id",
+    "currency",
+    "customer",
+    "customer_details.email",
+    "email",
+    "invoice",
+    "lookup_key",
+    "parent.subscription_details.subscription",
+    "payment.payment_intent",
+    "payment_intent",
+    "price",
+    "product",
+    "source",
+    "status",
+    "subscription",
+    "test_clock",
+    "transfer",
+    "type",
+    "_delivered",
+    "_invoice",
+    "_pending",
+)
+_FILTERS = {name: f"json_extract(body, '$.{name}')" for name in _FIELDS}
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -46,9 +67,15 @@ CREATE TABLE IF NOT EXISTS balances (
 );
 CREATE TABLE IF NOT EXISTS due (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, action TEXT NOT NULL,
-    owner TEXT NOT NULL, object_id TEXT NOT NULL
+    owner TEXT NOT NULL, object_id TEXT NOT NULL, clock TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX IF NOT EXISTS due_at ON due (at);
+CREATE TABLE IF NOT EXISTS deliveries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, endpoint TEXT NOT NULL, platform TEXT NOT NULL,
+    at REAL NOT NULL, rank REAL NOT NULL, attempt INTEGER NOT NULL, state TEXT NOT NULL, response INTEGER,
+    note TEXT, created REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS deliveries_waiting ON deliveries (state, endpoint, at);
+CREATE INDEX IF NOT EXISTS deliveries_platform ON deliveries (platform, seq);
 CREATE TABLE IF NOT EXISTS idempotency (
     scope TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL, status INTEGER NOT NULL,
     body TEXT NOT NULL, request_id TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (scope, key)
@@ -56,6 +83,15 @@ CREATE TABLE IF NOT EXISTS idempotency (
 CREATE TABLE IF NOT EXISTS clock (id INTEGER PRIMARY KEY CHECK (id = 1), ahead_seconds REAL NOT NULL);
 INSERT OR IGNORE INTO clock VALUES (1, 0);
 """
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Brings a file of the sandbox's first version up to date: it knew no test clocks."""
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(due)")]
+    if "clock" not in columns:
+        connection.execute("ALTER TABLE due ADD COLUMN clock TEXT NOT NULL DEFAULT ''")
+    connection.execute("DROP INDEX IF EXISTS due_at")
+    connection.execute("CREATE INDEX IF NOT EXISTS due_by_clock ON due (clock, at)")
 
 
 def new_id(prefix: str, length: int = 24) -> str:
@@ -74,6 +110,16 @@ class SavedAnswer:
 
 
 @dataclass(frozen=True)
+class Due:
+    """An action whose time has come; `at` is when."""
+
+    at: float
+    action: str
+    owner: str
+    object_id: str
+
+
+@dataclass(frozen=True)
 class Page:
     """The page asked for: newest first, as all of Stripe's lists are."""
 
@@ -81,6 +127,7 @@ class Page:
     starting_after: str | None = None
     ending_before: str | None = None
     created: dict[str, int] | None = None
+    since: int | None = None  # nothing older is shown
 
 
 class Store:
@@ -94,6 +141,7 @@ class Store:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(_SCHEMA)
+        _upgrade(self._connection)
 
     def close(self) -> None:
         self._connection.close()
@@ -133,6 +181,45 @@ class Transaction:
     def replace(self, body: Object) -> None:
         self._connection.execute("UPDATE objects SET body = ? WHERE id = ?", (json.dumps(body), body["id"]))
 
+    def delete(self, object_id: str) -> None:
+        self._connection.execute("DELETE FROM objects WHERE id = ?", (object_id,))
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Whatever is written inside is taken back at the end: for previews."""
+        self._connection.execute("SAVEPOINT preview")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK TO preview")
+            self._connection.execute("RELEASE preview")
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """What is written inside stays only if nothing is raised, whatever becomes of the transaction."""
+        self._connection.execute("SAVEPOINT attempt")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK TO attempt")
+            self._connection.execute("RELEASE attempt")
+            raise
+        self._connection.execute("RELEASE attempt")
+
+    def sql(self, statement: str, *values: Any) -> list[Any]:
+        """Runs one statement with bound values; returns its rows."""
+        return self._connection.execute(statement, values).fetchall()
+
+    def every(self, kind: str, owner: str, **equal: Any) -> list[Object]:
+        """All objects of a kind whose fields (named as in `_FIELDS`, dots as double underscores) are equal."""
+        where, values = ["kind = ?", "owner = ?", "json_extract(body, '$.deleted') IS NULL"], [kind, owner]
+        for name, wanted in equal.items():
+            where.append(f"{_FILTERS[name if name in _FILTERS else name.replace('__', '.')]} = ?")
+            values.append(wanted)
+        # Every part of this text comes from the tables above; values are bound.
+        query = f"SELECT body FROM objects WHERE {' AND '.join(where)} ORDER BY seq"  # noqa: S608
+        return [json.loads(row[0]) for row in self._connection.execute(query, values)]
+
     def find(self, kind: str, object_id: str, owner: str | None = None) -> Object | None:
         """An object by its id; with `owner`, only if it belongs to that account."""
         row = self._connection.execute(
@@ -152,17 +239,22 @@ class Transaction:
 
     def page(self, kind: str, owner: str, page: Page, filters: dict[str, Any]) -> tuple[list[Object], bool]:
         """One page, newest first, and whether there is more in the direction of travel."""
-        where, values = ["kind = ?", "owner = ?"], [kind, owner]
+        where: list[str] = ["kind = ?", "owner = ?", "json_extract(body, '$.deleted') IS NULL"]
+        values: list[Any] = [kind, owner]
         for name, wanted in filters.items():
             if isinstance(wanted, list):
                 where.append(f"{_FILTERS[name]} IN ({', '.join('?' * len(wanted))})")
                 values.extend(wanted)
             else:
-                where.append(f"{_FILTERS[name]} {'GLOB' if '*' in wanted else '='} ?")
+                glob = isinstance(wanted, str) and "*" in wanted
+                where.append(f"{_FILTERS[name]} {'GLOB' if glob else '='} ?")
                 values.append(wanted)
         for bound, at in (page.created or {}).items():
             where.append(f"created {_COMPARISONS[bound]} ?")
             values.append(str(at))
+        if page.since is not None:
+            where.append("created >= ?")
+            values.append(page.since)
         order = "DESC"
         if page.starting_after is not None:
             where.append("seq < ?")
@@ -206,22 +298,30 @@ class Transaction:
 
     # Things that happen later
 
-    def schedule(self, action: str, owner: str, object_id: str, after_seconds: float) -> None:
+    def schedule(self, action: str, owner: str, object_id: str, *, at: float, clock: str = "") -> None:
+        """Makes an action due at a time of the sandbox's clock, or of the test clock named."""
         self._connection.execute(
-            "INSERT INTO due (at, action, owner, object_id) VALUES (?, ?, ?, ?)",
-            (self.now + after_seconds, action, owner, object_id),
+            "INSERT INTO due (at, action, owner, object_id, clock) VALUES (?, ?, ?, ?, ?)",
+            (at, action, owner, object_id, clock),
         )
 
-    def take_due(self) -> tuple[str, str, str] | None:
-        """The oldest action whose time has come, as (action, owner, object id); it is removed."""
+    def anything_due(self) -> bool:
         row = self._connection.execute(
-            "SELECT seq, action, owner, object_id FROM due WHERE at <= ? ORDER BY at, seq LIMIT 1",
-            (self.now,),
+            "SELECT 1 FROM due WHERE clock = '' AND at <= ? LIMIT 1", (self.now,)
+        ).fetchone()
+        return row is not None
+
+    def take_due(self, *, until: float, clock: str = "") -> Due | None:
+        """The oldest action whose time has come; it is removed."""
+        row = self._connection.execute(
+            "SELECT seq, at, action, owner, object_id FROM due WHERE clock = ? AND at <= ? "
+            "ORDER BY at, seq LIMIT 1",
+            (clock, until),
         ).fetchone()
         if row is None:
             return None
         self._connection.execute("DELETE FROM due WHERE seq = ?", (row[0],))
-        return row[1], row[2], row[3]
+        return Due(*row[1:])
 
     # Idempotency keys
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devstack.stripe_sandbox import balance, events
+from devstack.stripe_sandbox import balance, due, events
 from devstack.stripe_sandbox.call import Call, Endpoint
 from devstack.stripe_sandbox.forms import EXPAND, LIST_PARAMS, Param
 from devstack.stripe_sandbox.store import Object, new_id
@@ -34,10 +34,11 @@ def _create(call: Call) -> Object:
     }
     call.tx.insert(call.account, topup)
     events.emit(call, call.account, "topup.created", topup)
-    call.tx.schedule("topup.settle", call.account, topup["id"], 0)
+    call.schedule("topup.settle", call.account, topup["id"], at=call.now)
     return topup
 
 
+@due.action("topup.settle")
 def settle(call: Call, owner: str, topup_id: str) -> None:
     """The bank's answer to a top-up, which Stripe learns after the creation was answered."""
     topup = call.tx.find("topup", topup_id, owner)
@@ -77,7 +78,7 @@ ENDPOINTS = [
     Endpoint(
         "GET",
         "/v1/topups",
-        lambda call: call.list_of("topup", "/v1/topups", status="status"),
+        lambda call: call.list_of("topup", "/v1/topups", "status"),
         {**LIST_PARAMS, "status": Param()},
     ),
     Endpoint("GET", "/v1/topups/{id}", lambda call: call.own("topup", call.path["id"]), EXPAND),

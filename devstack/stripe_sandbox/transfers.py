@@ -106,9 +106,7 @@ ENDPOINTS = [
     Endpoint(
         "GET",
         "/v1/transfers",
-        lambda call: call.list_of(
-            "transfer", "/v1/transfers", destination="destination", transfer_group="transfer_group"
-        ),
+        lambda call: call.list_of("transfer", "/v1/transfers", "destination", "transfer_group"),
         {**LIST_PARAMS, "destination": Param(), "transfer_group": Param()},
     ),
     Endpoint("GET", "/v1/transfers/{id}", lambda call: call.own("transfer", call.path["id"]), EXPAND),
