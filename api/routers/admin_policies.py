@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import reduce
-from operator import or_
-from types import GenericAlias, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import ConfigDict, Field, Strict, StrictInt, StringConstraints, create_model
+from pydantic import ConfigDict, Field, StrictInt, StringConstraints
 from starlette.responses import Response
 
 from api.dependencies import PoliciesDep
 from api.idempotency import IdempotencyDep
 from api.openapi import AUTHENTICATED, CREATING, WITH_BODY, problems
 from api.pagination import Page, PageDep
+from api.policy_changes import changes_of
 from api.security import AdminOnly
 from api.types import EntityId, RequestModel, ResponseModel
 from app.jobs.policy import JobPolicy
@@ -26,43 +24,12 @@ router = APIRouter(prefix="/admin/policies", tags=["admin"])
 
 _SCOPE = "admin-policies"
 _MAX_VERSION = 2**31 - 1
-_SCALARS = (bool, int, float, str)
 
 
-def _strict(annotation: Any) -> Any:
-    """The type without the coercions that Pydantic offers: neither "5" nor true is an integer."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if annotation in _SCALARS:
-        return Annotated[annotation, Strict()]
-    if origin in (Union, UnionType):
-        return reduce(or_, (_strict(argument) for argument in arguments))
-    if origin is dict:
-        return GenericAlias(dict, (arguments[0], _strict(arguments[1])))
-    return annotation
-
-
-def _without_default(schema: dict[str, Any]) -> None:
-    """A field that is not sent is not changed: there is no default to tell of."""
-    schema.pop("default", None)
-
-
-def _as_change(name: str) -> Any:
-    """A field of the policy with all of its bounds, that may be left out."""
-    field = JobPolicy.model_fields[name]
-    silent = Field(json_schema_extra=_without_default)
-    return Annotated[(_strict(field.annotation), *field.metadata, silent)], None
-
-
-# Made from the policy itself, so that a new number of it can be changed from its first day.
 if TYPE_CHECKING:
     PolicyChanges = RequestModel
 else:
-    PolicyChanges = create_model(
-        "PolicyChanges",
-        __base__=RequestModel,
-        __doc__="The fields to change, and what to; the others stay. Units are those of the policy.",
-        **{name: _as_change(name) for name in JobPolicy.model_fields if name != "version"},
-    )
+    PolicyChanges = changes_of(JobPolicy)
 
 
 class ChangePolicyBody(RequestModel):

@@ -21,6 +21,18 @@ MAX_SECONDS = 366 * 24 * 3600
 MAX_NUMBER = 2**31 - 1
 MAX_OFFERS = 100  # of one job: each leaves some ten events in its history
 MAX_URGENCY = 10 * BASIS
+MAX_LENGTH = 10  # of a list, such as the moments of reminders
+
+# From low urgency to high, 1 rises and -1 falls.
+_BY_URGENCY = {"urgency_basis_points": 1, "due_seconds": -1}
+# The first is never more than the second; of several, their largest counts. A policy may lack some of these.
+_RISING = (
+    ("offer_window_high_urgency_seconds", "offer_window_seconds"),
+    ("offer_window_seconds", "offer_pause_limit_seconds"),
+    ("review_reminder_seconds", "auto_approve_seconds"),
+    ("cancel_ready_basis_points", "cancel_working_basis_points"),
+    ("cancel_working_basis_points", "cancel_delivered_basis_points"),
+)
 
 
 class Fault(NamedTuple):
@@ -32,7 +44,8 @@ class Fault(NamedTuple):
 
 def faults(policy: JobPolicy) -> list[Fault]:
     """Every rule over the whole policy that it breaks."""
-    return [*_too_large(policy), *_shares(policy), *_offers(policy), *_urgencies(policy)]
+    rules = (_sizes, _shares, _offers, _urgencies, _orders)
+    return [fault for rule in rules for fault in rule(policy)]
 
 
 def changed(policy: JobPolicy, changes: Mapping[str, Any], *, version: int) -> JobPolicy:
@@ -40,18 +53,20 @@ def changed(policy: JobPolicy, changes: Mapping[str, Any], *, version: int) -> J
 
     Raises:
         InvalidFieldError: a value is out of its field's bounds, or the change makes the policy unsound. The pointer
-            leads into `#/changes`. What was unsound before (settings may be, for a demo) is not this change's fault.
+            leads into `#/changes`. What was unsound before and is not touched (settings may make it so, for a demo) is
+            not this change's fault.
     """
+    named = {to_camel(name): value for name, value in changes.items()}
     try:
-        named = {to_camel(name): value for name, value in changes.items()}
-        result = JobPolicy.model_validate({**plain(policy), **named, "version": version})
+        result = type(policy).model_validate({**plain(policy), **named, "version": version})
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False)[0]
         place = "/".join(str(step) for step in fault["loc"])
         raise InvalidFieldError(f"#/changes/{place}", fault["msg"]) from error
-    for field, message in faults(result):
-        if (field, message) not in faults(policy):
-            raise InvalidFieldError(f"#/changes/{field}", message)
+    excused = {fault for fault in faults(policy) if fault.field not in named}
+    for found in faults(result):
+        if found not in excused:
+            raise InvalidFieldError(f"#/changes/{found.field}", found.message)
     return result
 
 
@@ -68,7 +83,7 @@ def differences(before: JobPolicy, after: JobPolicy) -> list[FieldChange]:
 def reverted(policy: JobPolicy, diff: Sequence[FieldChange]) -> JobPolicy:
     """The policy that the change with this `diff` made `policy` from."""
     before = {change.field: change.before for change in diff}
-    return JobPolicy.model_validate({**plain(policy), **before, "version": policy.version - 1})
+    return type(policy).model_validate({**plain(policy), **before, "version": policy.version - 1})
 
 
 def plain(policy: JobPolicy) -> dict[str, Any]:
@@ -76,20 +91,31 @@ def plain(policy: JobPolicy) -> dict[str, Any]:
     return policy.model_dump(mode="json", by_alias=True)
 
 
+def _values(policy: JobPolicy) -> dict[str, Any]:
+    return policy.model_dump(exclude={"version"})
+
+
 def _numbers(policy: JobPolicy) -> Iterator[tuple[str, int]]:
-    """Every integer with the name of its field, those within a mapping too."""
-    for name, value in policy.model_dump(exclude={"version"}).items():
-        for number in value.values() if isinstance(value, dict) else [value]:
+    """Every integer with the name of its field, those within a mapping or a list too."""
+    for name, value in _values(policy).items():
+        several = value.values() if isinstance(value, dict) else value
+        for number in several if isinstance(value, dict | list | tuple) else [value]:
             if isinstance(number, int) and not isinstance(number, bool):
                 yield name, number
 
 
-def _too_large(policy: JobPolicy) -> Iterator[Fault]:
+def _sizes(policy: JobPolicy) -> Iterator[Fault]:
     for name, number in _numbers(policy):
-        if name.endswith("_seconds") and number > MAX_SECONDS:
-            yield Fault(to_camel(name), f"is longer than {MAX_SECONDS // 86_400} days")
-        elif number > MAX_NUMBER:
-            yield Fault(to_camel(name), f"is more than {MAX_NUMBER}")
+        if name.endswith("_seconds") and not 0 < number <= MAX_SECONDS:
+            yield Fault(to_camel(name), f"is not between 1 second and {MAX_SECONDS // 86_400} days")
+        elif not 0 <= number <= MAX_NUMBER:
+            yield Fault(to_camel(name), f"is not between 0 and {MAX_NUMBER}")
+    for name, value in _values(policy).items():
+        if isinstance(value, list | tuple):
+            if len(value) > MAX_LENGTH:
+                yield Fault(to_camel(name), f"has more than {MAX_LENGTH} entries")
+            if name.endswith("_basis_points") and any(part > BASIS for part in value):
+                yield Fault(to_camel(name), f"has a part of more than {BASIS} basis points")
 
 
 def _shares(policy: JobPolicy) -> Iterator[Fault]:
@@ -101,19 +127,30 @@ def _shares(policy: JobPolicy) -> Iterator[Fault]:
 
 
 def _offers(policy: JobPolicy) -> Iterator[Fault]:
-    if policy.offer_window_high_urgency_seconds > policy.offer_window_seconds:
-        yield Fault("offerWindowHighUrgencySeconds", "is longer than offerWindowSeconds")
     if policy.rounds * policy.candidates_per_round > MAX_OFFERS:
         yield Fault("candidatesPerRound", f"rounds of so many make more than {MAX_OFFERS} offers for one job")
 
 
 def _urgencies(policy: JobPolicy) -> Iterator[Fault]:
-    field, factors = "urgencyBasisPoints", policy.urgency_basis_points
-    missing = [urgency.value for urgency in Urgency if urgency not in factors]
-    if missing:
-        yield Fault(field, f"lacks {', '.join(missing)}")
-    if any(not 0 < factor <= MAX_URGENCY for factor in factors.values()):
-        yield Fault(field, f"a factor is not between 1 and {MAX_URGENCY}")
-    in_order = [factors[urgency] for urgency in Urgency if urgency in factors]  # from low to high
-    if any(later < earlier for earlier, later in pairwise(in_order)):
-        yield Fault(field, "a more urgent job costs less than a less urgent one")
+    for name, value in _values(policy).items():
+        if isinstance(value, dict) and (missing := [item.value for item in Urgency if item not in value]):
+            yield Fault(to_camel(name), f"lacks {', '.join(missing)}")
+    if any(not 0 < factor <= MAX_URGENCY for factor in policy.urgency_basis_points.values()):
+        yield Fault("urgencyBasisPoints", f"a factor is not between 1 and {MAX_URGENCY}")
+
+
+def _orders(policy: JobPolicy) -> Iterator[Fault]:
+    """What has to rise, rises: over urgencies, over the stages of a job, and from a reminder to what it warns of."""
+    values = _values(policy)
+    for name, direction in _BY_URGENCY.items():
+        steps = [values[name][urgency] for urgency in Urgency if urgency in values.get(name, {})]
+        if any((later - earlier) * direction < 0 for earlier, later in pairwise(steps)):
+            yield Fault(to_camel(name), "does not follow the order of urgency")
+    for earlier, later in _RISING:
+        if earlier in values and later in values and _most(values[earlier]) > _most(values[later]):
+            yield Fault(to_camel(earlier), f"is more than {to_camel(later)}")
+
+
+def _most(value: Any) -> int:
+    """The number, or the largest of several."""
+    return max(value, default=0) if isinstance(value, list | tuple) else int(value)

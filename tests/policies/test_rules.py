@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from app.errors import InvalidFieldError
 from app.jobs.policy import JobPolicy, Urgency
@@ -52,8 +53,57 @@ def test_an_unsound_change_is_refused_by_its_field(changes: dict[str, Any], fiel
 
 @pytest.mark.parametrize("name", DURATIONS)
 def test_every_duration_has_an_end(name: str) -> None:
-    with pytest.raises(InvalidFieldError, match="longer than"):
-        changed(JobPolicy(), {name: MAX_SECONDS + 1}, version=2)
+    default = JobPolicy.model_fields[name].get_default()
+    too_long: Any = MAX_SECONDS + 1
+    if isinstance(default, dict):
+        too_long = dict.fromkeys(Urgency, too_long)
+    elif isinstance(default, tuple):
+        too_long = (too_long,)
+    with pytest.raises(InvalidFieldError, match="366 days"):
+        changed(JobPolicy(), {name: too_long}, version=2)
+
+
+class Richer(JobPolicy):
+    """A policy with fields of every shape that a policy may have."""
+
+    review_reminder_seconds: tuple[int, ...] = (24 * 3600, 48 * 3600)
+    cancel_ready_basis_points: int = 1_000
+    cancel_working_basis_points: int = 2_500
+    due_seconds: dict[Urgency, int] = Field(
+        default={Urgency.LOW: 3 * 86_400, Urgency.NORMAL: 2 * 86_400, Urgency.HIGH: 86_400}
+    )
+    part_basis_points: tuple[int, ...] = (5_000, 8_000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"review_reminder_seconds": (3600, 72 * 3600 + 1)}, "reviewReminderSeconds"),
+        ({"auto_approve_seconds": 48 * 3600 - 1}, "reviewReminderSeconds"),
+        ({"review_reminder_seconds": (0,)}, "reviewReminderSeconds"),
+        ({"review_reminder_seconds": tuple(range(3600, 3611))}, "reviewReminderSeconds"),
+        ({"cancel_ready_basis_points": 2_501}, "cancelReadyBasisPoints"),
+        ({"cancel_working_basis_points": -1}, "cancelWorkingBasisPoints"),
+        ({"due_seconds": {Urgency.LOW: 3_600}}, "dueSeconds"),
+        ({"due_seconds": {Urgency.LOW: 1, Urgency.NORMAL: 2, Urgency.HIGH: 3}}, "dueSeconds"),
+        ({"part_basis_points": (5_000, 10_001)}, "partBasisPoints"),
+    ],
+)
+def test_rules_reach_into_lists_and_mappings(changes: dict[str, Any], field: str) -> None:
+    assert faults(Richer()) == []
+    with pytest.raises(InvalidFieldError) as refused:
+        changed(Richer(), changes, version=2)
+    assert refused.value.pointer == f"#/changes/{field}"
+
+
+def test_a_list_is_changed_and_changed_back() -> None:
+    after = changed(Richer(), {"review_reminder_seconds": (), "revision_limit": 3}, version=2)
+    diff = differences(Richer(), after)
+    assert [(change.field, change.after) for change in diff] == [
+        ("revisionLimit", 3),
+        ("reviewReminderSeconds", []),
+    ]
+    assert reverted(after, diff) == Richer()
 
 
 def test_shares_add_up_to_one_whole_at_most() -> None:
@@ -70,6 +120,8 @@ def test_a_change_does_not_answer_for_what_was_unsound_before() -> None:
     odd = JobPolicy(rounds=51, candidates_per_round=2)
     assert faults(odd)
     assert changed(odd, {"revision_limit": 3}, version=2).revision_limit == 3
+    with pytest.raises(InvalidFieldError, match="offers"):
+        changed(odd, {"candidates_per_round": 3}, version=2)
 
 
 def test_what_differs_is_told_as_json_and_in_order() -> None:
