@@ -18,6 +18,7 @@ from app.reviews import models as reviews
 from app.settings import Settings
 from app.skills import models as skills
 from app.subscriptions import models as subscriptions
+from app.timetracking import models as timetracking
 from app.users import models as users
 
 
@@ -32,6 +33,7 @@ def document_models() -> list[type[Document]]:
         *reviews.DOCUMENTS,
         *skills.DOCUMENTS,
         *subscriptions.DOCUMENTS,
+        *timetracking.DOCUMENTS,
         *users.DOCUMENTS,
     ]
 

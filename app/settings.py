@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     dependency_timeout_seconds: float = 1.5
     update_timeout_seconds: float = 8.0
 
+    # Time tracking: a timer without a sign of life for so long is stopped
+    timer_idle_seconds: int = Field(default=15 * 60, gt=0)
+
     # Job policy defaults that an installation may shorten (a demo, a test)
     offer_window_seconds: int = 15 * 60
     rescue_reminder_seconds: int = 60 * 60

@@ -210,6 +210,15 @@ _WORKER: dict[NoticeType, Entry] = {
         message="The client's rating of your work on “{{ job_title }}” can now be read.",
         action="Read the ratings",
     ),
+    "time.idle_stopped": Entry(
+        title="Your timer on “{{ job_title }}” was stopped",
+        message=(
+            "Nothing was heard from you for a while, so your timer on “{{ job_title }}” was stopped"
+            "{% if stopped_at is defined %} as of {{ stopped_at | when(zone) }}{% endif %}."
+        ),
+        more=("If you are still at work, start it again.",),
+        reads=_keys("stopped_at"),
+    ),
 }
 
 _ADMIN: dict[NoticeType, Entry] = {

@@ -29,6 +29,7 @@ NoticeType = Literal[
     "payout.held",
     "review.invited",
     "review.revealed",
+    "time.idle_stopped",
 ]
 MailType = Literal["auth.verify_email", "auth.already_registered"]
 

@@ -15,6 +15,7 @@ SAMPLES: dict[str, Any] = {
     "deadline": "2026-11-25T10:15:00+00:00",
     "closes_at": "2026-12-06T10:15:00Z",
     "since": "2026-11-22T08:00:00Z",
+    "stopped_at": "2026-11-22T09:00:00Z",
     "pay_usd_cents": 12345,
     "earned_usd_cents": 12345,
     "amount_usd_cents": 12345,
