@@ -15,6 +15,7 @@ from activities.parsing import ParsingActivities
 from activities.payouts import PayoutActivities
 from activities.ratings import RatingActivities
 from activities.sweep import SweepActivities
+from activities.timetracking import TimeTrackingActivities
 from app.settings import Settings
 from worker.resources import Resources
 from workflows.archive import ArchiveWorkflow
@@ -54,6 +55,7 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
         resources.database, resources.storage, bucket=resources.settings.s3_bucket_archive
     )
     sweep = SweepActivities(resources.database, resources.client, resources.settings)
+    timetracking = TimeTrackingActivities(resources.database)
     return {
         TaskQueue.JOBS: (
             jobs.record_change,
@@ -69,7 +71,7 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
         ),
         TaskQueue.BILLING: (payouts.send_transfer, payouts.record_payout_sent, payouts.record_payout),
         TaskQueue.AI: (parsing.parse_brief_with_openai,),
-        TaskQueue.NOTIFY: (sweep.start_orphans, sweep.purge_expired),
+        TaskQueue.NOTIFY: (sweep.start_orphans, sweep.purge_expired, timetracking.stop_idle_timers),
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.jobs.payouts import HoldReason, PayoutStatus
 from app.lifecycle import Actor, Status
@@ -27,6 +27,7 @@ class FollowerActivity(StrEnum):
     MARK_ARCHIVED = "mark_archived"
     START_ORPHANS = "start_orphans"
     PURGE_EXPIRED = "purge_expired"
+    STOP_IDLE_TIMERS = "stop_idle_timers"
 
 
 # --- Payout
@@ -167,7 +168,7 @@ class ArchiveView(BaseModel):
 
 
 class SweepInput(BaseModel):
-    """What one sweep does: orphans always, purges at every so-many-th minute of the hour."""
+    """What one sweep does: orphans and timers always, purges at every so-many-th minute of the hour."""
 
     purge_every_minutes: int = 15
 
@@ -188,8 +189,17 @@ class Purged(BaseModel):
     mail_deliveries: int = 0
 
 
+class TimersStopped(BaseModel):
+    """Of the running timers: stopped for silence, stopped since their job moved on, or not readable."""
+
+    idle: int = 0
+    left: int = 0
+    failed: int = 0
+
+
 class SweepResult(BaseModel):
     """What one sweep did."""
 
     orphans: OrphansStarted
     purged: Purged | None = None
+    timers: TimersStopped = Field(default_factory=TimersStopped)

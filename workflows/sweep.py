@@ -1,4 +1,4 @@
-"""The sweep: once a minute, start the orphans; a few times an hour, remove what has expired.
+"""The sweep: once a minute, start the orphans and stop idle timers; a few times an hour, remove what has expired.
 
 One missed or failed sweep costs nothing: the next finds the same work.
 """
@@ -24,6 +24,7 @@ from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.sweep import SweepActivities
+    from activities.timetracking import TimeTrackingActivities
     from workflows.contracts import SWEEP_SCHEDULE_ID, SWEEP_WORKFLOW, TaskQueue, task_queue
     from workflows.followers import SweepInput, SweepResult
 
@@ -59,9 +60,18 @@ class SweepWorkflow:
                 retry_policy=_RETRY,
                 summary="Remove what has expired",
             )
+        # Last, so that a sweep that was under way when this was added goes on as it began.
+        result.timers = await workflow.execute_activity_method(
+            TimeTrackingActivities.stop_idle_timers,
+            now,
+            start_to_close_timeout=_TIMEOUT,
+            retry_policy=_RETRY,
+            summary="Stop timers that nobody keeps alive",
+        )
         workflow.set_current_details(
             f"### Sweep\n\n- Orphans started: {orphans.started}\n- Waiting for a worker: {orphans.running}"
             f"\n- Unreadable: {orphans.failed}"
+            f"\n- Timers stopped: {result.timers.idle} idle, {result.timers.left} left behind"
         )
         return result
 
@@ -97,7 +107,7 @@ def _sweep(prefix: str, every: timedelta) -> Schedule:
             id=sweep_schedule_id(prefix),
             task_queue=task_queue(TaskQueue.NOTIFY, prefix),
             execution_timeout=_EXECUTION_TIMEOUT,
-            static_summary="Start orphaned jobs, remove what has expired",
+            static_summary="Start orphaned jobs, stop idle timers, remove what has expired",
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         policy=SchedulePolicy(

@@ -1,4 +1,4 @@
-"""A posted job whose process was never started is started once, however many sweeps see it; what expired goes."""
+"""An orphaned job is started once, however many sweeps see it; what expired goes; silent timers stop."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from temporalio.client import Client, ScheduleOverlapPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.sweep import SweepActivities
+from activities.timetracking import TimeTrackingActivities
 from app.documents import utcnow
 from app.ids import new_id
 from app.jobs.models import Job
 from app.jobs.orphans import find_orphans
 from app.lifecycle import Phase, Status
 from app.settings import Settings
+from app.timetracking.service import TimeTracking
 from tests.conftest import Database
 from tests.workflows.followers_support import insert_client, insert_job, until, worker
 from worker.search_attributes import register_search_attributes
@@ -43,7 +45,9 @@ class Scene:
 
     def worker(self) -> AbstractAsyncContextManager[None]:
         own = SweepActivities(self.database, self.client, self.settings)
-        return worker(self.client, self.queue, [SweepWorkflow], [own.start_orphans, own.purge_expired])
+        timers = TimeTrackingActivities(self.database)
+        activities = [own.start_orphans, own.purge_expired, timers.stop_idle_timers]
+        return worker(self.client, self.queue, [SweepWorkflow], activities)
 
     async def sweep(self) -> SweepResult:
         result: SweepResult = await self.client.execute_workflow(
@@ -191,6 +195,27 @@ async def test_what_has_expired_is_removed_and_nothing_else(scene: Scene) -> Non
     assert result.purged.mail_deliveries == 1
     for name in ("idempotency_keys", "sessions", "refresh_tokens", "mail_deliveries"):
         assert [row["_id"] for row in await database[name].find({}).to_list()] == ["live"]
+
+
+async def test_every_sweep_stops_silent_timers(scene: Scene) -> None:
+    worker_id, now = new_id(), utcnow()
+    job_id = await insert_job(
+        scene.database,
+        client_id=await insert_client(scene.database),
+        worker_id=worker_id,
+        status=Status.IN_PROGRESS,
+        phase=Phase.WORKING,
+    )
+    tracking = TimeTracking(scene.database, idle_seconds=60)
+    await tracking.start(job_id, worker_id, now - timedelta(seconds=100))
+    await tracking.heartbeat(job_id, worker_id, now - timedelta(seconds=70))
+    async with scene.worker():
+        first, second = await scene.sweep(), await scene.sweep()
+    assert (first.timers.idle, second.timers.idle) == (1, 0)
+    entries = await scene.database["time_entries"].find({"jobId": job_id}).to_list()
+    assert [(entry["seconds"], entry["stoppedBy"]) for entry in entries] == [(30, "idle")]
+    told = await scene.database["outbox"].find({"userId": worker_id}).to_list()
+    assert [row["template"] for row in told] == ["time.idle_stopped"]
 
 
 async def test_the_schedule_is_made_once_and_stays_as_an_operator_left_it(scene: Scene) -> None:
