@@ -30,6 +30,7 @@ from api.routers import (
     offers,
     reviews,
     skills,
+    time,
     users,
 )
 from api.state import open_resources
@@ -45,6 +46,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     job_acts.router,
     offers.router,
     files.router,
+    time.router,
     notifications.router,
     reviews.router,
     admin_clients.router,

@@ -50,6 +50,9 @@ STATUS_BY_CODE: dict[str, int] = {
     "file-rejected": 422,
     "file-not-uploaded": 409,
     "too-many-files": 409,
+    # time tracking
+    "timer-already-running": 409,
+    "timer-not-running": 409,
     # money
     "insufficient-credits": 402,
     "account-in-debt": 402,

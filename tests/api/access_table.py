@@ -76,6 +76,10 @@ ACCESS: dict[Route, Access] = {
     ("POST", "/jobs/{job_id}/files"): only(Role.CLIENT, Role.WORKER, owner=Owner.JOB_PARTY),
     ("GET", "/jobs/{job_id}/files"): PARTY_OR_ADMIN,
     ("GET", "/jobs/{job_id}/files/{file_id}/download-url"): PARTY_OR_ADMIN,
+    ("POST", "/jobs/{job_id}/time/start"): WORKER_ACT,
+    ("POST", "/jobs/{job_id}/time/heartbeat"): WORKER_ACT,
+    ("POST", "/jobs/{job_id}/time/stop"): WORKER_ACT,
+    ("GET", "/jobs/{job_id}/time"): PARTY_OR_ADMIN,
     ("GET", "/notifications"): EVERYONE_SELF,
     ("POST", "/notifications/read-all"): EVERYONE_SELF,
     ("POST", "/notifications/{notification_id}/read"): EVERYONE_SELF,
@@ -137,6 +141,7 @@ ANSWERS: dict[str, tuple[int, str]] = {
 ABSENT = frozenset({"gone", "never"})  # answered exactly as if there were no such job
 
 # A row is for the states it names. Files: `confirm` is of the client's own pending file, `download` of the brief.
+# Time: the worker's timer runs on the job that is `working`.
 JOB_TABLE = """
                                                                    owner  client worker lapsed declined stranger admin
 GET  /jobs/{job_id}                          any                   yes    gone   yes    gone   gone     gone     yes
@@ -168,6 +173,17 @@ POST /jobs/{job_id}/files/upload-url         working               yes    gone  
 POST /jobs/{job_id}/files/upload-url         review                yes    gone   state  gone   gone     gone     role
 POST /jobs/{job_id}/files/upload-url         completed             state  gone   state  gone   gone     gone     role
 POST /jobs/{job_id}/files                    any                   unsent gone   gone   gone   gone     gone     role
+GET  /jobs/{job_id}/time                     offering              yes    gone   gone   gone   gone     gone     yes
+GET  /jobs/{job_id}/time                     working,review,completed yes gone   yes    gone   gone     gone     yes
+POST /jobs/{job_id}/time/start               offering              role   role   gone   gone   gone     gone     role
+POST /jobs/{job_id}/time/start               working               role   role   yes    gone   gone     gone     role
+POST /jobs/{job_id}/time/start               review,completed      role   role   state  gone   gone     gone     role
+POST /jobs/{job_id}/time/heartbeat           offering              role   role   gone   gone   gone     gone     role
+POST /jobs/{job_id}/time/heartbeat           working               role   role   yes    gone   gone     gone     role
+POST /jobs/{job_id}/time/heartbeat           review,completed      role   role   state  gone   gone     gone     role
+POST /jobs/{job_id}/time/stop                offering              role   role   gone   gone   gone     gone     role
+POST /jobs/{job_id}/time/stop                working               role   role   yes    gone   gone     gone     role
+POST /jobs/{job_id}/time/stop                review,completed      role   role   state  gone   gone     gone     role
 POST /admin/jobs/{job_id}/assign             offering              role   role   role   role   role     role     yes
 POST /admin/jobs/{job_id}/assign             working,review,completed role role  role   role   role     role     state
 """

@@ -46,6 +46,8 @@ from app.matching.models import Factor, ScoreCard
 from app.notifications.models import Notification
 from app.parsing.models import ParsedBrief
 from app.settings import Settings
+from app.timetracking.models import StoppedBy, TimeEntry
+from app.timetracking.service import TimeTracking
 from app.users.models import Role
 from devstack.stack import Stack
 from tests.api.access_table import Caller, Scene
@@ -330,6 +332,29 @@ async def open_world(
         yield made
 
 
+async def run_timer(world: World, scene: Scene) -> None:
+    """Let the worker's timer run on the job that is being worked on, as a fresh one."""
+    if scene is Scene.WORKING:
+        tracking = TimeTracking(world.database, idle_seconds=900)
+        await tracking.start(world.jobs[scene], world.persons[Caller.WORKER].id, utcnow())
+
+
+async def track_time(world: World, scene: Scene) -> None:
+    """An entry of the worker's on a job, with a note."""
+    now = utcnow()
+    entry = TimeEntry(
+        id=new_id(),
+        job_id=world.jobs[scene],
+        worker_id=world.persons[Caller.WORKER].id,
+        started_at=now - timedelta(hours=1),
+        stopped_at=now,
+        seconds=3600,
+        stopped_by=StoppedBy.WORKER,
+        note="note-of-the-time",
+    )
+    await insert(world.database, entry)
+
+
 async def shut_out(world: World, role: Role, how: str) -> Person:
     """Somebody whose token was good until their account was disabled, or their session ended."""
     person = await world.people.someone(role)
@@ -346,5 +371,7 @@ async def everything_shown(world: World, caller: Caller, job_ids: list[str]) -> 
     """The answers of every route that reads."""
     paths = ["/jobs?limit=100", "/offers", "/notifications?limit=100", "/admin/jobs?limit=100"]
     for job_id in job_ids:
-        paths += [f"/jobs/{job_id}{rest}" for rest in ("", "/state", "/files")] + [f"/admin/jobs/{job_id}"]
+        paths += [f"/jobs/{job_id}{rest}" for rest in ("", "/state", "/files", "/time")] + [
+            f"/admin/jobs/{job_id}"
+        ]
     return "\n".join([(await world.call(caller, "GET", path)).text for path in paths])

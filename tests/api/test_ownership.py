@@ -32,6 +32,7 @@ from tests.api.scenes import (
     open_world,
     points_of,
     shut_out,
+    track_time,
 )
 
 OWNER, CLIENT, WORKER, ADMIN = Caller.OWNER, Caller.CLIENT, Caller.WORKER, Caller.ADMIN
@@ -103,6 +104,7 @@ def secrets_of(world: World) -> dict[str, tuple[str, frozenset[Caller]]]:
         "the client's pending file": ("owner-pending.pdf", frozenset({OWNER, ADMIN})),
         "the worker's pending file": ("worker-pending.pdf", frozenset({WORKER, ADMIN})),
         "the brief's file": ("owner-confirmed.pdf", PARTIES),
+        "what time was spent on": ("note-of-the-time", PARTIES),
         "the title": ("title-of-the-job", PARTIES),
         **{
             f"notifications of the {caller}": (f"notification-of-{caller}", frozenset({caller}))
@@ -131,6 +133,7 @@ async def seal_ratings(world: World) -> str:
 
 async def test_everyone_sees_their_own_and_no_more(world: World) -> None:
     job_ids = [*world.jobs.values(), await seal_ratings(world)]
+    await track_time(world, Scene.REVIEW)
     shown = {caller: await everything_shown(world, caller, job_ids) for caller in Caller}
     for what, (text, allowed) in secrets_of(world).items():
         seers = {caller for caller in Caller if text in shown[caller]}
