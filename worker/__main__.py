@@ -15,6 +15,7 @@ from app.settings import Settings, get_settings
 from worker.resources import Resources, open_resources
 from worker.search_attributes import register_search_attributes
 from worker.workers import build_workers
+from workflows.ledger import ensure_ledger_night
 from workflows.sweep import ensure_schedule
 
 _log = structlog.get_logger("worker")
@@ -29,6 +30,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     async with open_resources(settings) as resources:
         await register_search_attributes(resources.client)
         await ensure_schedule(resources.client, settings.task_queue_prefix)
+        await ensure_ledger_night(resources.client, settings.task_queue_prefix)
         await _run(resources, stop)
     _log.info("worker_stopped")
 

@@ -11,6 +11,7 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.archive import ArchiveActivities
 from activities.jobs import JobActivities
+from activities.ledger import LedgerActivities
 from activities.parsing import ParsingActivities
 from activities.payouts import PayoutActivities
 from activities.ratings import RatingActivities
@@ -21,6 +22,7 @@ from worker.resources import Resources
 from workflows.archive import ArchiveWorkflow
 from workflows.contracts import TaskQueue, task_queue
 from workflows.job import JobWorkflow
+from workflows.ledger import LedgerNightWorkflow
 from workflows.payout import PayoutWorkflow
 from workflows.ratings import RatingsWorkflow
 from workflows.sweep import SweepWorkflow
@@ -32,11 +34,11 @@ WORKFLOWS: dict[TaskQueue, Sequence[type]] = {
     TaskQueue.JOBS: (JobWorkflow, RatingsWorkflow, ArchiveWorkflow),
     TaskQueue.BILLING: (PayoutWorkflow,),
     TaskQueue.AI: (),
-    TaskQueue.NOTIFY: (SweepWorkflow,),
+    TaskQueue.NOTIFY: (SweepWorkflow, LedgerNightWorkflow),
 }
 
 # Jobs, ratings and payouts live for weeks: they move to the current build, and `workflow.patched` guards what differs.
-# A sweep is over in seconds, so it ends on the build that it began on.
+# A sweep is over in seconds and the ledger's night in minutes, so they end on the build that they began on.
 VERSIONING: dict[TaskQueue, VersioningBehavior] = {
     TaskQueue.JOBS: VersioningBehavior.AUTO_UPGRADE,
     TaskQueue.BILLING: VersioningBehavior.AUTO_UPGRADE,
@@ -56,6 +58,12 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
     )
     sweep = SweepActivities(resources.database, resources.client, resources.settings)
     timetracking = TimeTrackingActivities(resources.database)
+    ledger = LedgerActivities(
+        resources.database,
+        resources.credits,
+        resources.storage,
+        bucket=resources.settings.s3_bucket_archive,
+    )
     return {
         TaskQueue.JOBS: (
             jobs.record_change,
@@ -71,7 +79,13 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
         ),
         TaskQueue.BILLING: (payouts.send_transfer, payouts.record_payout_sent, payouts.record_payout),
         TaskQueue.AI: (parsing.parse_brief_with_openai,),
-        TaskQueue.NOTIFY: (sweep.start_orphans, sweep.purge_expired, timetracking.stop_idle_timers),
+        TaskQueue.NOTIFY: (
+            sweep.start_orphans,
+            sweep.purge_expired,
+            timetracking.stop_idle_timers,
+            ledger.expire_credits,
+            ledger.audit_ledger,
+        ),
     }
 
 

@@ -1,4 +1,4 @@
-"""Messages of the workflows that outlive the job's own: payout, ratings, archive, and of the sweep.
+"""Messages of the workflows that outlive the job's own: payout, ratings, archive, of the sweep and the ledger's night.
 
 Their inputs are in `workflows.contracts`, since the job's workflow starts them; here is what they exchange with their
 activities, and what they answer. Ids, times and money only, but for the comment of a rating.
@@ -28,6 +28,8 @@ class FollowerActivity(StrEnum):
     START_ORPHANS = "start_orphans"
     PURGE_EXPIRED = "purge_expired"
     STOP_IDLE_TIMERS = "stop_idle_timers"
+    EXPIRE_CREDITS = "expire_credits"
+    AUDIT_LEDGER = "audit_ledger"
 
 
 # --- Payout
@@ -203,3 +205,36 @@ class SweepResult(BaseModel):
     orphans: OrphansStarted
     purged: Purged | None = None
     timers: TimersStopped = Field(default_factory=TimersStopped)
+
+
+# --- The ledger's night
+
+LEDGER_NIGHT_WORKFLOW = "LedgerNight"
+LEDGER_NIGHT_SCHEDULE_ID = "ledger-night"
+
+
+class CreditsExpired(BaseModel):
+    """What lapsed: in how many lots of how many clients, in hundredths of a credit. `failed` are tried again."""
+
+    clients: int = 0
+    lots: int = 0
+    amount: int = 0
+    failed: int = 0
+
+
+class LedgerAudited(BaseModel):
+    """What an audit saw, the first of what disagrees, and where the heads are kept."""
+
+    transactions: int = 0
+    books: int = 0
+    open_holds: int = 0
+    discrepancies: int = 0
+    first: list[str] = Field(default_factory=list)
+    heads_key: str = ""
+
+
+class LedgerNight(BaseModel):
+    """What one night did."""
+
+    expired: CreditsExpired
+    audited: LedgerAudited

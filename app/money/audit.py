@@ -1,7 +1,8 @@
 """The audit of the journal: a pure fold over its rows that trusts nothing they say of themselves.
 
 It recomputes every hash, sequence, balance and lot from the legs and from what was granted, held and resolved.
-What it cannot see is a past rewritten from some row on, hashes and all: for that, heads must be kept elsewhere.
+What it cannot see by itself is a past rewritten from some row on, hashes and all: for that it is given the heads
+that were seen before, by a cache in the database and by the object store.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Check(StrEnum):
     CORRECTION = "correction"
     DEBT = "debt"
     TOTAL = "total"
-    HINT = "hint"
+    HINT = "hint"  # the cached head of a book, in the database
+    HEAD = "head"  # the head of a book that was kept outside the database
+    JOB = "job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +70,18 @@ class OpenHold:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """The cached head of a book: its row must exist and bear that hash."""
+    """A head of a book that was seen before: its row must exist and bear that hash."""
 
     seq: int
     hash: str
+    check: Check = Check.HINT
 
 
 @dataclass(slots=True)
 class _BookState:
     book: Book
     balances: Balances
-    hint: Hint | None
+    hints: tuple[Hint, ...]
     seq: int = 0
     hash: str = GENESIS
     open: dict[str, tuple[Hold, OpenHold]] = field(default_factory=dict)
@@ -87,10 +91,13 @@ class _BookState:
 class Audit:
     """Feed it every row, each book's in order of `seq`, then call `finish`."""
 
-    def __init__(self, hints: Mapping[str, Hint] | None = None) -> None:
+    def __init__(self, *hints: Mapping[str, Hint]) -> None:
         self.discrepancies: list[Discrepancy] = []
         self.transactions = 0
-        self._hints = dict(hints or {})
+        self._hints: defaultdict[str, tuple[Hint, ...]] = defaultdict(tuple)
+        for source in hints:
+            for name, hint in source.items():
+                self._hints[name] += (hint,)
         self._books: dict[str, _BookState] = {}
         self._keys: set[str] = set()
         self._corrections = Corrections()
@@ -102,6 +109,11 @@ class Audit:
     def books(self) -> int:
         """How many books were seen."""
         return len(self._books)
+
+    @property
+    def heads(self) -> dict[str, Hint]:
+        """Where each book ended."""
+        return {name: Hint(state.seq, state.hash, Check.HEAD) for name, state in self._books.items()}
 
     @property
     def open_holds(self) -> list[OpenHold]:
@@ -129,7 +141,8 @@ class Audit:
     def finish(self) -> list[Discrepancy]:
         """The checks that need the whole journal; returns every discrepancy found."""
         for name in self._hints.keys() - self._books.keys():
-            self._report(Check.HINT, name, None, "the book was seen before and has no rows now")
+            for hint in self._hints[name]:
+                self._report(hint.check, name, None, "the book was seen before and has no rows now")
         totals = defaultdict(int, self._outside)
         for state in self._books.values():
             self._check_ends(state)
@@ -143,7 +156,7 @@ class Audit:
     def _state(self, name: str) -> _BookState:
         if name not in self._books:
             book = Book.parse(name)
-            self._books[name] = _BookState(book, opening_balances(book), self._hints.get(name))
+            self._books[name] = _BookState(book, opening_balances(book), self._hints.get(name, ()))
         return self._books[name]
 
     def _check_chain(self, state: _BookState, row: Row, transaction: Transaction) -> None:
@@ -159,8 +172,9 @@ class Audit:
             self._report(Check.SEQUENCE, *where, f"the id does not say {transaction.seq}")
         if transaction.key in self._keys:
             self._report(Check.KEY, *where, f"the key {transaction.key} is used twice")
-        if state.hint and state.hint.seq == transaction.seq and state.hint.hash != transaction.hash:
-            self._report(Check.HINT, *where, "the row had another hash when it was seen before")
+        for hint in state.hints:
+            if hint.seq == transaction.seq and hint.hash != transaction.hash:
+                self._report(hint.check, *where, "the row had another hash when it was seen before")
         self._keys.add(transaction.key)
         state.seq, state.hash = transaction.seq, transaction.hash
 
@@ -247,13 +261,10 @@ class Audit:
                     None,
                     f"open holds make {held}, the balance says {state.balances.held}",
                 )
-        if state.hint and state.hint.seq > state.seq:
-            self._report(
-                Check.HINT,
-                state.book.name,
-                None,
-                f"the row {state.hint.seq} was seen before; the book now ends at {state.seq}",
-            )
+        for hint in state.hints:
+            if hint.seq > state.seq:
+                detail = f"the row {hint.seq} was seen before; the book now ends at {state.seq}"
+                self._report(hint.check, state.book.name, None, detail)
 
     def _report(self, check: Check, book: str, transaction_id: str | None, detail: str) -> None:
         self.discrepancies.append(Discrepancy(check, book, transaction_id, detail))

@@ -216,6 +216,8 @@ async def test_the_command_prints_what_disagrees_and_exits_with_it(
 ) -> None:
     if tampered:
         await edit_balance(books)
+    for job_id in ("j2", "j3"):
+        await books["jobs"].insert_one({"_id": job_id, "seq": 1, "clientId": CLIENT, "status": "in_progress"})
     monkeypatch.setenv("NIMMIT_MONGODB_URI", settings.mongodb_uri.get_secret_value())
     monkeypatch.setenv("NIMMIT_MONGODB_DATABASE", books.name)
     get_settings.cache_clear()
