@@ -1,10 +1,8 @@
-"""Account links, and the onboarding page they lead to: one button instead of Stripe's long form."""
+"""Account links, which lead to the onboarding page, and login links."""
 
 from __future__ import annotations
 
-import html
-
-from devstack.stripe_sandbox import accounts
+from devstack.stripe_sandbox import accounts, errors
 from devstack.stripe_sandbox.call import Call, Endpoint
 from devstack.stripe_sandbox.forms import EXPAND, Param
 from devstack.stripe_sandbox.store import Object, new_id
@@ -35,17 +33,18 @@ def _create(call: Call) -> Object:
     }
 
 
-def page(account: str, token: str) -> str:
-    """The form that an account's holder sees."""
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Onboarding (sandbox)</title>'
-        "<body style='font-family:system-ui;max-width:32rem;margin:4rem auto'>"
-        "<h1>Get paid</h1><p>This is the Stripe sandbox. The button does what the real form does: it gives the "
-        f"required details and a test bank account for <code>{html.escape(account)}</code>.</p>"
-        f'<form method="post" action="/setup/e/{html.escape(token)}">'
-        '<label>Bank account number <input name="account_number" value="000123456789"></label> '
-        "<button>Agree and submit</button></form></body></html>"
-    )
+def _login(call: Call) -> Object:
+    account = accounts.find(call, call.path["id"])
+    if account["controller"]["stripe_dashboard"]["type"] != "express":
+        raise errors.StripeFault(
+            400, "Cannot create a login link for an account that is not an Express account."
+        )
+    if not account["details_submitted"]:
+        raise errors.StripeFault(
+            400, "Cannot create a login link for an account that has not completed onboarding."
+        )
+    url = f"{call.options.public_url}/express/{account['id']}"
+    return {"object": "login_link", "created": call.created, "url": url}
 
 
 ENDPOINTS = [
@@ -62,4 +61,5 @@ ENDPOINTS = [
             "collection_options": Param("hash"),
         },
     ),
+    Endpoint("POST", "/v1/accounts/{id}/login_links", _login, EXPAND),
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
-from devstack.stripe_sandbox import due, errors, events
+from devstack.stripe_sandbox import account_settings, due, errors, events
 from devstack.stripe_sandbox.call import Call, Endpoint, merge_metadata
 from devstack.stripe_sandbox.forms import EXPAND, LIST_PARAMS, Param
 from devstack.stripe_sandbox.store import Object, new_id
@@ -59,7 +60,7 @@ _WRITABLE = {
     "external_account": _BANK_ACCOUNT,
     "individual": _INDIVIDUAL,
     "metadata": Param("metadata"),
-    "settings": Param("hash"),
+    "settings": account_settings.SETTINGS,
     "tos_acceptance": Param(
         "hash",
         children={
@@ -125,9 +126,11 @@ def _create(call: Call) -> Object:
         "metadata": {},
         "payouts_enabled": False,
         "requirements": _requirements(list(_REQUIRED)),
-        "settings": {"payouts": {"debit_negative_balances": False, "schedule": {"interval": "manual"}}},
+        "settings": copy.deepcopy(account_settings.DEFAULT),
         "tos_acceptance": {"date": None, "ip": None, "user_agent": None},
         "type": kind,
+        "_extra": [],
+        "_next_payout": None,
         "_provided": [],
     }
     _apply(call, account)
@@ -173,7 +176,9 @@ def _apply(call: Call, account: Object) -> None:
             account["capabilities"].pop(name, None)
     if "external_account" in params:
         account["external_accounts"]["data"] = [_bank_account(account, params["external_account"])]
+    account_settings.apply(call, account, params.get("settings", {}))
     provided = {*account["_provided"], *(path for path in _REQUIRED if _given(params, path))}
+    provided |= {path for path in account["_extra"] if _given(params, path)}
     account["_provided"] = sorted(provided)
 
 
@@ -250,7 +255,8 @@ def _requirements(due: list[str]) -> Object:
 
 def _refresh(account: Object) -> None:
     """Derives from what was provided all that Stripe derives from it."""
-    due = [path for path in _REQUIRED if path not in account["_provided"]]
+    asked = (*_REQUIRED, *account["_extra"])
+    due = [path for path in asked if path not in account["_provided"]]
     account["requirements"] = _requirements(due)
     account["details_submitted"] = account["payouts_enabled"] = not due
     state = "inactive" if due else "active"
@@ -296,7 +302,7 @@ def onboard(call: Call, account_id: str, *, account_number: str = "000123456789"
     """What the hosted onboarding form does once the account's holder has filled it in and agreed."""
     account = find(call, account_id)
     before = dict(account["capabilities"])
-    account["_provided"] = sorted(_REQUIRED)
+    account["_provided"] = sorted({*_REQUIRED, *account["_extra"]})
     account["business_type"] = account["business_type"] or "individual"
     account["tos_acceptance"] |= {"date": call.created, "ip": "203.0.113.7"}
     if not account["external_accounts"]["data"]:
@@ -305,6 +311,24 @@ def onboard(call: Call, account_id: str, *, account_number: str = "000123456789"
         events.emit(call, account_id, "account.external_account.created", bank)
     _save(call, account, before)
     return account
+
+
+def require(call: Call, account_id: str, fields: list[str]) -> Object:
+    """Stripe asks for more, or again for what it had: until it is given, no money comes in or goes out."""
+    account = find(call, account_id)
+    before = dict(account["capabilities"])
+    account["_extra"] = sorted({*account["_extra"], *(field for field in fields if field not in _REQUIRED)})
+    account["_provided"] = [path for path in account["_provided"] if path not in fields]
+    _save(call, account, before)
+    return account
+
+
+def deauthorise(call: Call, account_id: str) -> None:
+    """The account's holder leaves the platform: it is told once, and has no access from then on."""
+    find(call, account_id)
+    application = {"id": f"ca_{call.platform[5:]}", "object": "application", "name": "Stripe sandbox"}
+    events.emit(call, account_id, "account.application.deauthorized", application)
+    call.tx.delete(account_id)
 
 
 @due.action("account.onboard")

@@ -14,7 +14,9 @@ from devstack.stripe_sandbox import (
     accounts,
     balance,
     catalog,
+    checkout,
     customer_api,
+    disputes,
     due,
     errors,
     events,
@@ -24,7 +26,9 @@ from devstack.stripe_sandbox import (
     payment_intents,
     payment_methods,
     payouts,
+    portal,
     refunds,
+    reversals,
     subscription_api,
     test_clocks,
     topups,
@@ -41,15 +45,19 @@ ENDPOINTS: list[Endpoint] = [
     *balance.ENDPOINTS,
     *topups.ENDPOINTS,
     *transfers.ENDPOINTS,
+    *reversals.ENDPOINTS,
     *payouts.ENDPOINTS,
     *customer_api.ENDPOINTS,
     *payment_methods.ENDPOINTS,
     *catalog.ENDPOINTS,
     *payment_intents.ENDPOINTS,
     *refunds.ENDPOINTS,
+    *disputes.ENDPOINTS,
     *subscription_api.ENDPOINTS,
     *invoice_api.ENDPOINTS,
     *invoice_items.ENDPOINTS,
+    *checkout.ENDPOINTS,
+    *portal.ENDPOINTS,
     *test_clocks.ENDPOINTS,
     *events.ENDPOINTS,
 ]
@@ -151,6 +159,11 @@ class Engine:
         with self._store.transaction() as tx:
             due.run(tx, self._options)
             yield due.internal_call(tx, self._options, owner)
+
+    def owner_of(self, kind: str, object_id: str) -> str | None:
+        """The account that an object belongs to, if there is such an object."""
+        with self._store.transaction() as tx:
+            return tx.owner_of(object_id, kind)
 
     def run_due(self) -> None:
         """Carries out what has become due: settled top-ups, paid payouts, renewals of subscriptions."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 from devstack.stripe_sandbox import balance, due, errors, events
+from devstack.stripe_sandbox.account_settings import plan_next
 from devstack.stripe_sandbox.accounts import default_bank_account
 from devstack.stripe_sandbox.call import Call, Endpoint, merge_metadata
-from devstack.stripe_sandbox.forms import EXPAND, LIST_PARAMS, Param
+from devstack.stripe_sandbox.forms import EXPAND, LIST_PARAMS, Param, Params
 from devstack.stripe_sandbox.store import Object, new_id
 
 # The least that Stripe pays out, by the bank's country and currency, in the smallest unit. Cambodia's is
@@ -41,6 +45,11 @@ def _create(call: Call) -> Object:
             "stripe.com/docs/api#balance).",
             code="balance_insufficient",
         )
+    return _pay_out(call, bank, amount, currency, params)
+
+
+def _pay_out(call: Call, bank: Object, amount: int, currency: str, params: Params) -> Object:
+    """A payout on its way; without parameters it is one that the account's schedule makes."""
     payout_id = new_id("po")
     transaction = balance.post(
         call, call.account, amount=-amount, currency=currency, kind="payout", source=payout_id
@@ -52,7 +61,7 @@ def _create(call: Call) -> Object:
         "application_fee": None,
         "application_fee_amount": None,
         "arrival_date": int(call.now + call.options.payout_seconds),
-        "automatic": False,
+        "automatic": not params,
         "balance_transaction": transaction,
         "created": call.created,
         "currency": currency,
@@ -66,7 +75,7 @@ def _create(call: Call) -> Object:
         "method": params.get("method", "standard"),
         "original_payout": None,
         "payout_method": None,
-        "reconciliation_status": "not_applicable",
+        "reconciliation_status": "not_applicable" if params else "completed",
         "reversed_by": None,
         "source_type": params.get("source_type", "card"),
         "statement_descriptor": params.get("statement_descriptor"),
@@ -128,6 +137,50 @@ def settle(call: Call, owner: str, payout_id: str) -> None:
     events.emit(call, owner, f"payout.{payout['status']}", payout)
 
 
+def _cancel(call: Call) -> Object:
+    """Only a payout that the bank has not seen yet can be stopped."""
+    payout = call.own("payout", call.path["id"])
+    if payout["status"] != "pending":
+        raise errors.StripeFault(400, "Payouts can only be canceled while they are pending.")
+    back = balance.post(
+        call,
+        call.account,
+        amount=payout["amount"],
+        currency=payout["currency"],
+        kind="payout_cancel",
+        source=payout["id"],
+    )
+    payout |= {"status": "canceled", "failure_balance_transaction": back}
+    call.tx.replace(payout)
+    events.emit(call, call.account, "payout.canceled", payout)
+    return payout
+
+
+def _update(call: Call) -> Object:
+    payout = call.own("payout", call.path["id"])
+    before = copy.deepcopy(payout)
+    payout["metadata"] = merge_metadata(payout["metadata"], call.params.get("metadata", {}))
+    call.tx.replace(payout)
+    events.emit_change(call, call.account, "payout.updated", before, payout)
+    return payout
+
+
+@due.action("account.payout")
+def by_schedule(call: Call, owner: str, account_id: str) -> None:
+    """Pays out all that is available, if it is enough and its schedule still says so; plans the next time."""
+    del owner
+    account = call.tx.find("account", account_id)
+    if account is None or account["_next_payout"] != call.created:
+        return
+    plan_next(call, account)
+    for currency, (available, _) in call.tx.balances(account_id).items():
+        bank = default_bank_account(account, currency)
+        if bank is None or not account["payouts_enabled"]:
+            continue
+        if available >= _MINIMUM.get((bank["country"], currency), 1):
+            _pay_out(replace(call, account=account_id), bank, available, currency, {})
+
+
 ENDPOINTS = [
     Endpoint(
         "POST",
@@ -151,5 +204,7 @@ ENDPOINTS = [
         lambda call: call.list_of("payout", "/v1/payouts", "status", "destination"),
         {**LIST_PARAMS, "status": Param(), "destination": Param()},
     ),
+    Endpoint("POST", "/v1/payouts/{id}", _update, {**EXPAND, "metadata": Param("metadata")}),
+    Endpoint("POST", "/v1/payouts/{id}/cancel", _cancel, EXPAND),
     Endpoint("GET", "/v1/payouts/{id}", lambda call: call.own("payout", call.path["id"]), EXPAND),
 ]

@@ -11,15 +11,16 @@ from typing import Any, cast
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from devstack.stripe_sandbox import account_links, errors, forms
+from devstack.stripe_sandbox import errors, forms
 from devstack.stripe_sandbox.call import API_VERSION, Options
 from devstack.stripe_sandbox.engine import Answer, Engine, Request
 from devstack.stripe_sandbox.errors import StripeFault
 from devstack.stripe_sandbox.faults import Fault, Faults
+from devstack.stripe_sandbox.pages import Pages
 from devstack.stripe_sandbox.store import Store, new_id
 
 _MAX_BODY_BYTES = 1024 * 1024
@@ -90,26 +91,6 @@ class Server:
                     self.engine.refuse(request, refusal)
                 raise refusal
         return self.engine.execute(request)
-
-    # The onboarding page
-
-    async def onboarding(self, http: HttpRequest) -> Response:
-        """The page of an account link, and what its button does."""
-        token = http.path_params["token"]
-        with self._store.transaction() as tx:
-            link = tx.find("_onboarding_link", token)
-            expired = link is None or link["expires_at"] < tx.now
-        if link is None or expired:
-            refresh = link and link["refresh_url"]
-            return RedirectResponse(refresh, 303) if refresh else HTMLResponse("This link has expired.", 410)
-        if http.method == "GET":
-            return HTMLResponse(account_links.page(link["account"], token))
-        form = forms.decode((await http.body()).decode())
-        number = form.get("account_number")
-        self.engine.onboard(
-            link["account"], **({"account_number": number} if isinstance(number, str) else {})
-        )
-        return RedirectResponse(link["return_url"], 303) if link["return_url"] else HTMLResponse("Thank you.")
 
     # The controls
 
@@ -240,7 +221,7 @@ def create_app(store: Store, options: Options) -> Starlette:
             Route("/_sandbox/faults", server.clear_faults, methods=["DELETE"]),
             Route("/_sandbox/clock", server.advance_clock, methods=["POST"]),
             Route("/_sandbox/accounts/{account}/onboard", server.onboard, methods=["POST"]),
-            Route("/setup/e/{token}", server.onboarding, methods=["GET", "POST"]),
+            *Pages(server.engine).routes(),
             Route("/{path:path}", server.api, methods=["GET", "POST", "DELETE"]),
         ]
     )

@@ -230,10 +230,10 @@ class Transaction:
         body: Object = json.loads(row[0])
         return body
 
-    def owner_of(self, account_id: str) -> str | None:
-        """The platform that a connected account belongs to."""
+    def owner_of(self, object_id: str, kind: str = "account") -> str | None:
+        """The account that an object belongs to; a connected account belongs to its platform."""
         row = self._connection.execute(
-            "SELECT owner FROM objects WHERE id = ? AND kind = 'account'", (account_id,)
+            "SELECT owner FROM objects WHERE id = ? AND kind = ?", (object_id, kind)
         ).fetchone()
         return None if row is None else str(row[0])
 
