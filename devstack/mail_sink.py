@@ -10,17 +10,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import html
+import socket
 from dataclasses import asdict
 from pathlib import Path
 
 import uvicorn
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, Session
+from aiosmtpd.smtp import Envelope as SmtpEnvelope
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from devstack.mail_store import Mail, MailStore, read_mail
+from devstack.mail_store import Envelope, Mail, MailStore
 
 _HEADERS = {
     # Mails carry what strangers wrote: no script runs here, and nothing is loaded from outside.
@@ -58,7 +60,11 @@ def build_app(store: MailStore) -> Starlette:
     async def index(request: Request) -> Response:
         mails = store.list(request.query_params.get("recipient"))
         head = "<tr><th>Received (UTC)</th><th>To</th><th>Subject</th></tr>"
-        table = f"<table>{head}{''.join(map(_row, mails[:500]))}</table>" if mails else "<p>No mail yet.</p>"
+        table = (
+            f"<table>{head}{''.join(_row(store.read(mail)) for mail in mails[:500])}</table>"
+            if mails
+            else "<p>No mail yet.</p>"
+        )
         return _page("Mails", table)
 
     async def show(request: Request) -> Response:
@@ -80,7 +86,8 @@ def build_app(store: MailStore) -> Starlette:
         if not limit.isascii() or not limit.isdigit():
             return JSONResponse({"error": "limit must be a whole number"}, status_code=400)
         mails = store.list(request.query_params.get("recipient"))
-        return JSONResponse({"total": len(mails), "messages": [asdict(mail) for mail in mails[: int(limit)]]})
+        shown = [asdict(store.read(mail)) for mail in mails[: int(limit)]]
+        return JSONResponse({"total": len(mails), "messages": shown})
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -101,10 +108,10 @@ class _Handler:
     def __init__(self, store: MailStore) -> None:
         self._store = store
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: SmtpEnvelope) -> str:  # noqa: N802
         content = envelope.content
         raw = content.encode() if isinstance(content, str) else bytes(content or b"")
-        self._store.add(read_mail(envelope.mail_from or "", list(envelope.rcpt_tos), raw))
+        self._store.add(Envelope.of(envelope.mail_from or "", list(envelope.rcpt_tos), raw))
         return "250 kept"
 
 
@@ -113,8 +120,11 @@ async def serve(smtp_port: int, web_port: int, data: Path) -> None:
     store = MailStore(data)
     handler = _Handler(store)
     loop = asyncio.get_running_loop()
+    name = await asyncio.to_thread(socket.getfqdn)  # once, not for every connection
     smtp = await loop.create_server(
-        lambda: SMTP(handler, enable_SMTPUTF8=True, data_size_limit=25 * 1024 * 1024, loop=loop),
+        lambda: SMTP(
+            handler, enable_SMTPUTF8=True, data_size_limit=25 * 1024 * 1024, hostname=name, loop=loop
+        ),
         "127.0.0.1",
         smtp_port,
     )

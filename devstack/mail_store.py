@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email import policy
@@ -13,8 +14,34 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class Envelope:
+    """A mail as it was received; `recipients` are in lower case, and blind copies are among them.
+
+    `raw` is kept as text that any bytes fit into (`surrogateescape`). It is taken apart when somebody looks at it:
+    few mails of a run are looked at, and taking one apart costs more than receiving it.
+    """
+
+    id: str
+    received_at: str
+    sender: str
+    recipients: list[str]
+    raw: str
+
+    @classmethod
+    def of(cls, sender: str, recipients: Sequence[str], raw: bytes) -> Envelope:
+        """What an SMTP server was handed."""
+        return cls(
+            id=uuid.uuid4().hex,
+            received_at=datetime.now(UTC).isoformat(),
+            sender=sender,
+            recipients=[address.lower() for address in recipients],
+            raw=raw.decode(errors="surrogateescape"),
+        )
+
+
+@dataclass(frozen=True)
 class Mail:
-    """One received mail; `recipients` are the envelope's, in lower case, so that blind copies are seen too."""
+    """One received mail, taken apart; `recipients` are the envelope's."""
 
     id: str
     received_at: str
@@ -37,14 +64,15 @@ def _body(message: EmailMessage, kind: str) -> str:
         return ""
 
 
-def read_mail(sender: str, recipients: list[str], raw: bytes) -> Mail:
-    """What an SMTP server was handed, taken apart."""
+def read_mail(envelope: Envelope) -> Mail:
+    """Take a mail apart."""
+    raw = envelope.raw.encode(errors="surrogateescape")
     message = BytesParser(EmailMessage, policy=policy.default).parsebytes(raw)
     return Mail(
-        id=uuid.uuid4().hex,
-        received_at=datetime.now(UTC).isoformat(),
-        sender=sender,
-        recipients=[address.lower() for address in recipients],
+        id=envelope.id,
+        received_at=envelope.received_at,
+        sender=envelope.sender,
+        recipients=envelope.recipients,
         subject=str(message.get("Subject", "")),
         text=_body(message, "plain"),
         html=_body(message, "html"),
@@ -59,10 +87,11 @@ class MailStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._mails = [Mail(**json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+        self._mails = [Envelope(**json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+        self._read: dict[str, Mail] = {}
         self._next = 1 + max((int(path.stem) for path in folder.glob("*.json")), default=0)
 
-    def add(self, mail: Mail) -> None:
+    def add(self, mail: Envelope) -> None:
         """Keep a mail; it is on disk when this returns."""
         name = f"{self._next:08d}"
         self._next += 1
@@ -71,14 +100,20 @@ class MailStore:
         draft.rename(self._folder / f"{name}.json")
         self._mails.append(mail)
 
-    def list(self, recipient: str | None = None) -> list[Mail]:
+    def list(self, recipient: str | None = None) -> list[Envelope]:
         """All mails, or those to one address, newest first."""
         wanted = recipient.strip().lower() if recipient else None
         return [mail for mail in reversed(self._mails) if wanted is None or wanted in mail.recipients]
 
+    def read(self, envelope: Envelope) -> Mail:
+        """One of them, taken apart."""
+        if envelope.id not in self._read:
+            self._read[envelope.id] = read_mail(envelope)
+        return self._read[envelope.id]
+
     def get(self, mail_id: str) -> Mail | None:
         """One mail, or None."""
-        return next((mail for mail in self._mails if mail.id == mail_id), None)
+        return next((self.read(mail) for mail in self._mails if mail.id == mail_id), None)
 
     def clear(self) -> int:
         """Forget every mail and say how many there were."""
@@ -86,4 +121,5 @@ class MailStore:
             path.unlink()
         count = len(self._mails)
         self._mails.clear()
+        self._read.clear()
         return count

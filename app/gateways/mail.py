@@ -6,24 +6,23 @@ The address is one URL: `smtp://host:port`, `smtps://user:password@host:port` (T
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import ssl
+import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
-from email.utils import format_datetime, parseaddr
+from email.utils import parseaddr
 from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 from pydantic import SecretStr
 
-from app.documents import utcnow
+from app.gateways.mail_message import compose, mailbox
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _ADDRESS = re.compile(r"^[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f]{1,64}@[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f]{1,253}$")
 _MESSAGE_ID = re.compile(r"^<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+>$")
 
@@ -55,6 +54,7 @@ class Mail:
     message_id: str
 
 
+_CLOSING = 421  # "service not available, closing transmission channel"
 _LONGEST_NAME = 48  # of a Message-ID, so that its header fits in 78 characters
 
 
@@ -72,12 +72,55 @@ class MailGateway(Protocol):
     async def ping(self) -> None:
         """Raise MailUnavailableError when the server does not greet us."""
 
+    async def aclose(self) -> None:
+        """Hang up; nothing can be sent any more."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """A connection to the server, and how far its present mail has come."""
+
+    client: aiosmtplib.SMTP
+    mails: int = 0
+    content_sent: bool = False
+    idle_since: float = 0.0
+
+    async def hand_over(self, sender: str, to: str, content: bytes) -> None:
+        """One mail's envelope and content; the server has taken it when this returns."""
+        self.content_sent = False
+        utf8 = not to.isascii()
+        if utf8 and not self.client.supports_extension("smtputf8"):
+            raise MailRefusedError("the mail server takes no such address")
+        options = ["SMTPUTF8"] if utf8 else []
+        if self.client.supports_extension("size"):
+            options.append(f"size={len(content)}")
+        encoding = "utf-8" if utf8 else "ascii"
+        await self.client.mail(sender, options=options, encoding=encoding)
+        await self.client.rcpt(to, encoding=encoding)
+        self.content_sent = True
+        await self.client.data(content)
+        self.mails += 1
+
+    @property
+    def went_stale(self) -> bool:
+        """Whether a failure now only means that the server had hung up on a connection that we kept."""
+        return self.mails > 0 and not self.content_sent
+
 
 class SmtpMailGateway:
-    """Sends each mail over a connection of its own, so that one slow mail holds up no other."""
+    """Sends mails over a few connections, each one mail after another, kept for as long as there is mail."""
 
-    def __init__(self, url: SecretStr, *, sender: str, timeout_seconds: float = 10.0) -> None:
-        """Read the address once.
+    def __init__(
+        self,
+        url: SecretStr,
+        *,
+        sender: str,
+        timeout_seconds: float = 10.0,
+        connections: int = 8,
+        idle_seconds: float = 10.0,
+        mails_per_connection: int = 100,
+    ) -> None:
+        """Read the address once. A connection is left after `idle_seconds` without a mail, or so many mails.
 
         Raises:
             ValueError: the URL or the sender is not one.
@@ -93,81 +136,147 @@ class SmtpMailGateway:
         self._password = unquote(parts.password) if parts.password else None
         self._timeout = timeout_seconds
         name, address = parseaddr(sender)
+        if _ADDRESS.match(address) is None:
+            raise ValueError("the sender must be a mail address")
         self._sender = address
-        self._from = _mailbox(name, address)
+        self._from = mailbox(name, address)
+        self._gate = asyncio.Semaphore(connections)
+        self._idle: deque[_Line] = deque()  # the one used last at the right
+        self._idle_seconds = idle_seconds
+        self._mails_per_connection = mails_per_connection
+        self._reaper: asyncio.Task[None] | None = None
 
     async def send(self, mail: Mail) -> None:
         """Hand one mail to the server; see `MailGateway.send`."""
-        message = self._compose(mail)
-        client = self._client()
-        try:
-            await self._connect(client)
-            await client.send_message(message, sender=self._sender, recipients=[mail.to])
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            raise _refusal(error.recipients[0].code) from None
-        except (aiosmtplib.SMTPDataError, aiosmtplib.SMTPSenderRefused) as error:
-            raise _refusal(error.code) from None
-        except aiosmtplib.SMTPResponseException as error:
-            raise MailUnavailableError(f"the mail server answered {error.code}") from None
-        except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as error:
-            raise MailServerAwayError(f"no mail server: {type(error).__name__}") from None
-        finally:
-            await self._leave(client)
+        content = self._compose(mail)
+        async with self._gate:
+            try:
+                await self._transact(mail.to, content)
+            except aiosmtplib.SMTPResponseException as error:
+                raise _refusal(error) from None
+            except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as error:
+                raise MailServerAwayError(f"no mail server: {type(error).__name__}") from None
 
     async def ping(self) -> None:
         """Connect and greet; see `MailGateway.ping`."""
-        client = self._client()
         try:
-            await self._connect(client)
-            await client.noop()
+            line = await self._connect()
         except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as error:
             raise MailServerAwayError(f"no mail server: {type(error).__name__}") from None
-        finally:
-            await self._leave(client)
+        await _leave(line)
 
-    def _client(self) -> aiosmtplib.SMTP:
-        return aiosmtplib.SMTP(
+    async def aclose(self) -> None:
+        """Hang up politely; see `MailGateway.aclose`."""
+        if self._reaper is not None:
+            self._reaper.cancel()
+            await asyncio.gather(self._reaper, return_exceptions=True)
+            self._reaper = None
+        while self._idle:
+            await _leave(self._idle.pop())
+
+    async def _transact(self, to: str, content: bytes) -> None:
+        """Over a connection that is there, or else a new one. Nothing is repeated once content was sent."""
+        while line := self._take():
+            try:
+                await self._use(line, to, content)
+            except (aiosmtplib.SMTPException, OSError) as error:
+                if not (line.went_stale and _hung_up(error)):
+                    raise
+            else:
+                return
+        await self._use(await self._connect(), to, content)
+
+    async def _use(self, line: _Line, to: str, content: bytes) -> None:
+        """Keep the connection after a yes, and after a no that the server goes on from; leave it after all else."""
+        try:
+            await line.hand_over(self._sender, to, content)
+        except aiosmtplib.SMTPResponseException as error:
+            if await _starts_over(line, error):
+                self._keep(line)
+            raise
+        except BaseException:
+            line.client.close()
+            raise
+        if line.mails < self._mails_per_connection:
+            self._keep(line)
+        else:
+            await _leave(line)
+
+    def _take(self) -> _Line | None:
+        while self._idle:
+            line = self._idle.pop()
+            if line.client.is_connected and time.monotonic() - line.idle_since < self._idle_seconds:
+                return line
+            line.client.close()
+        return None
+
+    def _keep(self, line: _Line) -> None:
+        line.idle_since = time.monotonic()
+        self._idle.append(line)
+        if self._reaper is None or self._reaper.done():
+            self._reaper = asyncio.create_task(self._reap())
+
+    async def _reap(self) -> None:
+        """Leave connections that have idled for too long, until none is left."""
+        while self._idle:
+            await asyncio.sleep(max(0.0, self._idle[0].idle_since + self._idle_seconds - time.monotonic()))
+            while self._idle and time.monotonic() - self._idle[0].idle_since >= self._idle_seconds:
+                await _leave(self._idle.popleft())
+
+    async def _connect(self) -> _Line:
+        client = aiosmtplib.SMTP(
             hostname=self._host,
             port=self._port,
             use_tls=self._use_tls,
             start_tls=self._starttls,
             timeout=self._timeout,
         )
+        try:
+            await client.connect()
+            if self._username is not None:
+                await client.login(self._username, self._password or "")
+            elif client.is_ehlo_or_helo_needed:
+                await client.ehlo()
+        except BaseException:
+            client.close()
+            raise
+        return _Line(client)
 
-    async def _connect(self, client: aiosmtplib.SMTP) -> None:
-        await client.connect()
-        if self._username is not None:
-            await client.login(self._username, self._password or "")
-
-    @staticmethod
-    async def _leave(client: aiosmtplib.SMTP) -> None:
-        """Say goodbye; a server that hangs up first has still taken the mail."""
-        if client.is_connected:
-            with suppress(aiosmtplib.SMTPException, OSError):
-                await client.quit()
-        client.close()
-
-    def _compose(self, mail: Mail) -> EmailMessage:
+    def _compose(self, mail: Mail) -> bytes:
         if _ADDRESS.match(mail.to) is None or _MESSAGE_ID.match(mail.message_id) is None:
             raise MailRefusedError("not a mail address")
-        message = EmailMessage(policy=SMTP_POLICY)
-        message["From"] = self._from
-        try:
-            message["To"] = Address(addr_spec=mail.to)
-        except (ValueError, IndexError):
-            raise MailRefusedError("not a mail address") from None
-        message["Subject"] = one_line(mail.subject)
-        message["Message-ID"] = mail.message_id
-        message["Date"] = format_datetime(utcnow())
-        message["Auto-Submitted"] = "auto-generated"
-        message.set_content(mail.text)
-        message.add_alternative(mail.html, subtype="html")
-        return message
+        return compose(
+            sender=self._from,
+            to=mail.to,
+            subject=mail.subject,
+            message_id=mail.message_id,
+            text=mail.text,
+            html=mail.html,
+        )
 
 
-def one_line(value: str, limit: int = 200) -> str:
-    """Text fit for a header: no line break or control character can end it and begin another header."""
-    return " ".join(_CONTROL.sub(" ", value).split())[:limit]
+async def _starts_over(line: _Line, error: aiosmtplib.SMTPResponseException) -> bool:
+    """Whether the server is ready for the next mail after it refused this one."""
+    if error.code != _CLOSING:
+        with suppress(aiosmtplib.SMTPException, OSError):
+            await line.client.rset()
+            return True
+    line.client.close()
+    return False
+
+
+async def _leave(line: _Line) -> None:
+    """Say goodbye; a server that hangs up first has still taken the mails."""
+    if line.client.is_connected:
+        with suppress(aiosmtplib.SMTPException, OSError):
+            await line.client.quit()
+    line.client.close()
+
+
+def _hung_up(error: Exception) -> bool:
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return error.code == _CLOSING
+    return isinstance(error, ConnectionError)
 
 
 def message_id_of(key: str) -> str:
@@ -181,13 +290,9 @@ def message_id_of(key: str) -> str:
     return f"<{name}@nimmit>"
 
 
-def _mailbox(name: str, address: str) -> Address:
-    if _ADDRESS.match(address) is None:
-        raise ValueError("the sender must be a mail address")
-    return Address(display_name=one_line(name), addr_spec=address)
-
-
-def _refusal(code: int) -> MailError:
-    if code >= 500:
-        return MailRefusedError(f"the mail server answered {code}")
-    return MailUnavailableError(f"the mail server answered {code}")
+def _refusal(error: aiosmtplib.SMTPResponseException) -> MailError:
+    """What an answer means: a 5xx to the mail itself is for good; to our greeting or account it may be mended."""
+    of_mail = (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPDataError)
+    if error.code >= 500 and isinstance(error, of_mail):
+        return MailRefusedError(f"the mail server answered {error.code}")
+    return MailUnavailableError(f"the mail server answered {error.code}")

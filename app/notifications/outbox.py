@@ -35,9 +35,19 @@ async def enqueue(database: AsyncDatabase[dict[str, Any]], entries: Sequence[Out
     try:
         await database[OUTBOX].insert_many([_row(entry, now) for entry in entries], ordered=False)
     except BulkWriteError as error:
-        faults = (error.details or {}).get("writeErrors", [])
-        if any(fault.get("code") != DUPLICATE_KEY for fault in faults) or not faults:
-            raise
+        raise_unless_duplicates(error)
+
+
+def raise_unless_duplicates(error: BulkWriteError) -> set[int]:
+    """The positions that were there already, in an unordered insert that failed for nothing else.
+
+    Raises:
+        pymongo.errors.BulkWriteError: something else was wrong.
+    """
+    faults = (error.details or {}).get("writeErrors", [])
+    if any(fault.get("code") != DUPLICATE_KEY for fault in faults) or not faults:
+        raise error
+    return {int(fault["index"]) for fault in faults}
 
 
 async def enqueue_mail(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,16 +20,19 @@ class Person:
     timezone: str
 
 
-async def find_person(database: AsyncDatabase[dict[str, Any]], user_id: str) -> Person | None:
-    """The user, or None when there is none any more."""
-    document = await database["users"].find_one(
-        {"_id": user_id}, {"email": 1, "role": 1, "name": 1, "workerProfile.timezone": 1}
-    )
-    if document is None or not document.get("email"):
-        return None
+async def find_people(
+    database: AsyncDatabase[dict[str, Any]], user_ids: Collection[str]
+) -> dict[str, Person]:
+    """The users by their ids, in one read; those that there are no more are not in it."""
+    fields = {"email": 1, "role": 1, "name": 1, "workerProfile.timezone": 1}
+    documents = await database["users"].find({"_id": {"$in": list(user_ids)}}, fields).to_list()
+    return {str(document["_id"]): _person(document) for document in documents if document.get("email")}
+
+
+def _person(document: dict[str, Any]) -> Person:
     profile = document.get("workerProfile") or {}
     return Person(
-        user_id=user_id,
+        user_id=str(document["_id"]),
         role=str(document.get("role", "")),
         email=str(document["email"]),
         name=str(document.get("name") or ""),
@@ -42,9 +46,9 @@ async def find_admin_ids(database: AsyncDatabase[dict[str, Any]]) -> list[str]:
     return [str(document["_id"]) async for document in cursor]
 
 
-async def find_job_title(database: AsyncDatabase[dict[str, Any]], job_id: str | None) -> str:
-    """The job's title, or plain words when it is gone."""
-    if job_id is None:
-        return "your job"
-    document = await database["jobs"].find_one({"_id": job_id}, {"title": 1})
-    return str((document or {}).get("title") or "your job")
+async def find_job_titles(
+    database: AsyncDatabase[dict[str, Any]], job_ids: Collection[str]
+) -> dict[str, str]:
+    """The jobs' titles by their ids, in one read; those that are gone are not in it."""
+    documents = await database["jobs"].find({"_id": {"$in": list(job_ids)}}, {"title": 1}).to_list()
+    return {str(document["_id"]): str(document["title"]) for document in documents if document.get("title")}

@@ -14,11 +14,17 @@ from markupsafe import Markup
 from app.notifications.catalogue import CATALOGUE, Entry
 from app.notifications.notices import Context
 
+# By plain text: a row's template may be of another version of the program.
+_ENTRIES: dict[tuple[str, str], Entry] = {
+    (str(type_), role): entry for (type_, role), entry in CATALOGUE.items()
+}
+
 _OPTIONS: dict[str, Any] = {
     "loader": PackageLoader("app.notifications", "templates"),
     "undefined": StrictUndefined,
     "trim_blocks": True,
     "lstrip_blocks": True,
+    "auto_reload": False,  # else each mail looks whether the files have changed
 }
 
 
@@ -52,7 +58,7 @@ def render(
     Raises:
         RenderingError: no such entry, or a value it needs is missing or of the wrong kind.
     """
-    entry = next((e for (type_, r), e in CATALOGUE.items() if type_ == template and r == role), None)
+    entry = _ENTRIES.get((template, role))
     if entry is None:
         raise RenderingError(f"no words of {template} for {role or 'nobody'}")
     values: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import pytest
@@ -10,11 +11,12 @@ from pydantic import SecretStr
 from app.gateways.mail import (
     Mail,
     MailRefusedError,
+    MailServerAwayError,
     MailUnavailableError,
     SmtpMailGateway,
     message_id_of,
-    one_line,
 )
+from app.gateways.mail_message import one_line
 from tests.notifications.smtp import mail_server
 
 SENDER = "Nimmit <no-reply@nimmit.example>"
@@ -104,6 +106,95 @@ async def test_a_server_that_never_greets_is_given_up_in_time() -> None:
         gateway = SmtpMailGateway(SecretStr(f"smtp://127.0.0.1:{port}"), sender=SENDER, timeout_seconds=0.3)
         with pytest.raises(MailUnavailableError):
             await gateway.send(a_mail())
+
+
+async def test_mails_share_connections_and_never_more_than_so_many() -> None:
+    async with mail_server() as inbox:
+        gateway = inbox.gateway(connections=3)
+        await asyncio.gather(*(gateway.send(a_mail(message_id=f"<a.{n}@nimmit>")) for n in range(20)))
+        for n in range(20, 30):
+            await gateway.send(a_mail(message_id=f"<a.{n}@nimmit>"))
+        assert len(inbox.lines) <= 3
+    assert inbox.count_by_message_id() == {f"<a.{n}@nimmit>": 1 for n in range(30)}
+
+
+async def test_a_connection_carries_so_many_mails_and_is_left() -> None:
+    async with mail_server() as inbox:
+        gateway = inbox.gateway(mails_per_connection=2)
+        for _ in range(5):
+            await gateway.send(a_mail())
+        assert (len(inbox.lines), inbox.open_lines) == (3, 1)
+
+
+async def test_an_idle_connection_is_left() -> None:
+    async with mail_server() as inbox:
+        gateway = inbox.gateway(idle_seconds=0.1)
+        await gateway.send(a_mail())
+        assert inbox.open_lines == 1
+        async with asyncio.timeout(5):
+            while inbox.open_lines:  # noqa: ASYNC110  # the gateway leaves by itself
+                await asyncio.sleep(0.02)
+        await gateway.send(a_mail())
+    assert len(inbox.messages) == 2
+
+
+@pytest.mark.parametrize("how", ["closes", "says 421"])
+async def test_a_server_that_hung_up_is_called_again_and_gets_the_mail_once(how: str) -> None:
+    async with mail_server() as inbox:
+        gateway = inbox.gateway()
+        await gateway.send(a_mail(message_id="<a.1@nimmit>"))
+        if how == "closes":
+            inbox.hang_up()
+        else:
+            inbox.closing = 1
+        await gateway.send(a_mail(message_id="<a.2@nimmit>"))
+        assert len(inbox.lines) == 2
+    assert inbox.count_by_message_id() == {"<a.1@nimmit>": 1, "<a.2@nimmit>": 1}
+
+
+async def test_nothing_is_repeated_once_content_was_sent() -> None:
+    """The server took the mail and the line went dead: whether it did is unknown, and for the caller to repeat."""
+    async with mail_server() as inbox:
+        gateway = inbox.gateway()
+        await gateway.send(a_mail(message_id="<a.1@nimmit>"))
+        inbox.hangs_up = True
+        with pytest.raises(MailServerAwayError):
+            await gateway.send(a_mail(message_id="<a.2@nimmit>"))
+        inbox.hangs_up = False
+        await gateway.send(a_mail(message_id="<a.3@nimmit>"))
+    assert inbox.count_by_message_id() == {f"<a.{n}@nimmit>": 1 for n in (1, 2, 3)}
+
+
+async def test_a_refused_mail_leaves_the_connection_to_the_next() -> None:
+    async with mail_server() as inbox:
+        inbox.answers = {"gone@example.com": "550 no such mailbox"}
+        gateway = inbox.gateway()
+        with pytest.raises(MailRefusedError):
+            await gateway.send(a_mail(to="gone@example.com"))
+        await gateway.send(a_mail())
+        assert len(inbox.lines) == 1
+    assert inbox.recipients == ["sokha@example.com"]
+
+
+async def test_an_address_of_other_letters_arrives() -> None:
+    async with mail_server() as inbox:
+        await inbox.gateway().send(a_mail(to="សុខា@example.com"))
+    assert inbox.recipients == ["សុខា@example.com"]
+    assert inbox.messages[0]["To"] == "សុខា@example.com"
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["a\n.\nb\n..c\n", "\n\nx  \t\n", "é" * 400 + "\n" + "=" * 200, "--=_x\r\none\rtwo\n", "From me\n", ""],
+)
+async def test_a_body_arrives_as_it_was_written(body: str) -> None:
+    async with mail_server() as inbox:
+        await inbox.gateway().send(a_mail(text=body, html=body))
+    expected = body.replace("\r\n", "\n").replace("\r", "\n")
+    for kind in ("plain", "html"):
+        part = inbox.messages[0].get_body((kind,))
+        assert part is not None
+        assert part.get_content().replace("\r\n", "\n") == expected
 
 
 async def test_starttls_is_required_when_asked_for() -> None:

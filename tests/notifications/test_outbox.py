@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from pymongo.errors import AutoReconnect
 
 from app.gateways.mail import message_id_of
 from app.notifications.dispatcher import Dispatcher
@@ -20,6 +21,8 @@ from tests.notifications.people import (
     Crash,
     Database,
     Deathwatch,
+    FlakyDatabase,
+    Moment,
     MortalDatabase,
     MortalMail,
     add_job,
@@ -118,43 +121,90 @@ async def test_three_dispatchers_over_two_hundred_rows(database: Database, inbox
 
 
 CALLS = (
-    "outbox.find_one_and_update",
-    "users.find_one",
-    "jobs.find_one",
-    "notifications.insert_one",
+    "outbox.find",
+    "outbox.update_many",
+    "users.find",
+    "jobs.find",
+    "notifications.insert_many",
     "mail.send",
-    "mail_deliveries.insert_one",
-    "outbox.delete_one",
+    "mail_deliveries.insert_many",
+    "outbox.delete_many",
 )
+DEATHS = [
+    *((call, when, 1) for call in CALLS for when in ("before", "after")),
+    *((call, "halfway", 1) for call in CALLS if call.endswith(("insert_many", "update_many", "delete_many"))),
+    *(("mail.send", when, nth) for when in ("before", "after") for nth in (2, 4)),
+    *(("mail_deliveries.insert_many", when, 2) for when in ("before", "after")),
+]
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("call", range(1, len(CALLS) + 1), ids=CALLS)
-async def test_a_crash_at_any_call(database: Database, inbox: Inbox, call: int, *, after: bool) -> None:
-    (user, _), job = await add_user(database, "worker"), await add_job(database)
-    key = f"{job}:1:0"
-    await enqueue(database, [offer(user, job, key)])
-    watch = Deathwatch(call, after=after)
+@pytest.mark.parametrize(("call", "when", "nth"), DEATHS)
+async def test_a_crash_at_any_call(
+    database: Database, inbox: Inbox, call: str, when: Moment, nth: int
+) -> None:
+    job = await add_job(database)
+    keys = {f"{job}:{n}:0" for n in range(4)}
+    await enqueue(
+        database, [offer((await add_user(database, "worker"))[0], job, key) for key in sorted(keys)]
+    )
+    watch = Deathwatch(call, when, nth=nth)
     mortal = Dispatcher(
         MortalDatabase(database, watch),  # type: ignore[arg-type]  # a watched database is one to the product
         MortalMail(inbox.gateway(), watch),
         portal_url=PORTAL,
+        concurrency=1,
     )
     with pytest.raises(Crash):
         await mortal.deliver_due()
-    assert watch.last == CALLS[call - 1]
+    taken = set(inbox.count_by_message_id())
+    known = {message_id_of(row["_id"]) for row in await database["mail_deliveries"].find({}).to_list()}
+    free = await database["outbox"].count_documents({"leaseOwner": None})
     survivor = dispatcher(database, inbox)
-    if after or call > 1:
-        gone = after and CALLS[call - 1] == "outbox.delete_one"
-        assert await survivor.deliver_due() == 0, "the dead one's lease holds"
-        assert (await database["outbox"].find_one({"_id": key}) is None) is gone
-        await let_time_pass(database)
+    assert await survivor.deliver_due() == free, "the dead one's leases hold"
+    await let_time_pass(database)
     await drain(survivor)
-    assert await database["notifications"].count_documents({}) == 1
+    assert {row["_id"] for row in await database["notifications"].find({}).to_list()} == keys
     assert await database["outbox"].count_documents({}) == 0
     # The mail server's yes is only known once mail_deliveries has it: there, and nowhere else, a mail may repeat.
-    known_too_late = (CALLS[call - 1], after) in {("mail.send", True), ("mail_deliveries.insert_one", False)}
-    assert inbox.count_by_message_id() == {message_id_of(key): 2 if known_too_late else 1}
+    repeated = taken - known
+    assert len(repeated) <= 2, "those since the last insert began"
+    expected = {message_id_of(key): 1 + (message_id_of(key) in repeated) for key in keys}
+    assert inbox.count_by_message_id() == expected
+
+
+async def test_the_store_fails_after_the_mails_went_out(database: Database, inbox: Inbox) -> None:
+    """The process lives on: it remembers what was taken, writes it down, and lets its rows go at once."""
+    (user, _), job = await add_user(database, "worker"), await add_job(database)
+    keys = [f"{job}:{n}:0" for n in range(3)]
+    await enqueue(database, [offer(user, job, key) for key in keys])
+    flaky = FlakyDatabase(database, "mail_deliveries.insert_many")
+    one = Dispatcher(flaky, inbox.gateway(), portal_url=PORTAL)  # type: ignore[arg-type]  # as above
+    with pytest.raises(AutoReconnect):
+        await one.deliver_due()
+    with pytest.raises(AutoReconnect):
+        await one.deliver_due()
+    flaky.broken = ""
+    await drain(one)
+    assert inbox.count_by_message_id() == {message_id_of(key): 1 for key in keys}
+    assert await database["outbox"].count_documents({}) == 0
+
+
+async def test_what_a_slow_mail_server_leaves_no_time_for_waits_untried(
+    database: Database, inbox: Inbox
+) -> None:
+    (user, _), job = await add_user(database, "worker"), await add_job(database)
+    keys = [f"{job}:{n}:0" for n in range(4)]
+    await enqueue(database, [offer(user, job, key) for key in keys])
+    inbox.seconds_to_accept = 0.3
+    one = dispatcher(database, inbox, concurrency=1, lease=timedelta(seconds=0.4))
+    assert await one.deliver_due() == len(keys)
+    assert await database["notifications"].count_documents({}) == len(keys)
+    assert len(inbox.messages) == 1
+    waiting = await database["outbox"].find({}).to_list()
+    assert [(row["attempts"], row["leaseOwner"]) for row in waiting] == [(0, None)] * 3
+    inbox.seconds_to_accept = 0.0
+    await drain(one)
+    assert inbox.count_by_message_id() == {message_id_of(key): 1 for key in keys}
 
 
 async def test_a_mail_server_away_delays_mail_alone(database: Database) -> None:
@@ -264,7 +314,7 @@ async def test_a_row_that_kills_its_dispatcher_ends_as_a_dead_letter(
     (user, _), job = await add_user(database, "worker"), await add_job(database)
     await enqueue(database, [offer(user, job, "poison")])
     for _ in range(2):
-        watch = Deathwatch(2, after=False)
+        watch = Deathwatch("users.find", "before")
         mortal = Dispatcher(
             MortalDatabase(database, watch),  # type: ignore[arg-type]  # as above
             inbox.gateway(),
