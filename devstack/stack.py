@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from app.settings import Settings
+from devstack.bytecode import with_bytecode
 from devstack.ports import PortRegister
 from devstack.process import ManagedProcess, Ready, Warden
 from devstack.services import ROOT, SERVICES, Service, Site
@@ -264,4 +265,5 @@ class Stack:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("NIMMIT_")}
         given = {key: value for key, value in self._given.items() if key.startswith("NIMMIT_")}
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        return inherited | given | self._variables | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+        fixed = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"} | with_bytecode(inherited)
+        return inherited | given | self._variables | fixed

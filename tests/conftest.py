@@ -7,6 +7,7 @@ takes `database`; names of jobs, users and task queues are made unique by the te
 from __future__ import annotations
 
 import atexit
+import os
 import signal
 import sys
 import uuid
@@ -24,6 +25,7 @@ from temporalio.testing import WorkflowEnvironment
 from app.database import connect, open_database
 from app.process import leave
 from app.settings import Settings
+from devstack.bytecode import with_bytecode
 from devstack.stack import Stack
 from tests.support.time_skipping import skipping_server
 
@@ -54,6 +56,12 @@ Database = AsyncDatabase[dict[str, Any]]
 # A runner started in the background ignores Ctrl-C, and so would every process that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Tests start dozens of processes, and the sandbox loads modules for every run of a workflow in this one.
+if _bytecode := with_bytecode(os.environ):
+    os.environ.update(_bytecode)
+    sys.dont_write_bytecode, sys.pycache_prefix = False, _bytecode["PYTHONPYCACHEPREFIX"]
 
 
 @pytest.fixture(scope="session")
