@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     # Mail, over SMTP (SendGrid and Resend both take it)
     smtp_url: SecretStr = SecretStr("smtp://127.0.0.1:1025")
     mail_from: str = "Nimmit <no-reply@nimmit.example>"
+    # How long notices in the hands of a dispatcher that died wait for another; longer than a mail may take.
+    outbox_lease_seconds: float = Field(default=60.0, ge=5.0)
 
     # Stripe
     stripe_api_key: SecretStr = SecretStr("sk_test_development")
@@ -93,7 +95,7 @@ class Settings(BaseSettings):
     login_attempts_per_minute: int = 10
     register_attempts_per_minute: int = 60
     idempotency_takeover_seconds: float = 15.0  # longer than any request; then a crashed one is run again
-    dependency_timeout_seconds: float = 1.5
+    dependency_timeout_seconds: float = 1.0
     update_timeout_seconds: float = 8.0
 
     # Time tracking: a timer without a sign of life for so long is stopped

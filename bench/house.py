@@ -1,4 +1,4 @@
-"""The benchmark's own stack: every service, the API, one worker of the platform, and one of the floor, as processes."""
+"""The benchmark's own stack: every service, the API, the platform's two workers, and one of the floor, as processes."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from bench.people import enlist
 from bench.processor import Processors
 from bench.sides import BareFloor, Bells, Platform
 from devstack.checks import http_ok
+from devstack.dev import spawn_workers
 from devstack.process import ManagedProcess
 from devstack.services import SERVICES
 from devstack.stack import Stack
@@ -52,20 +53,17 @@ def build_stack(folder: Path) -> Stack:
 
 
 def start_processes(stack: Stack, bell_port: int) -> None:
-    """Start the API and both workers, and wait until each is ready."""
+    """Start the API and the workers, and wait until each is ready."""
     port = stack.reserve_port()
     url = f"http://127.0.0.1:{port}"
     for key in ("NIMMIT_PUBLIC_URL", "NIMMIT_PORTAL_URL"):
         stack.set_variable(key, url)
-    # The sandbox loads the workflows' modules for each run: compiled once, as in an image, whatever the shell says.
-    compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(stack.data_dir / "bytecode")}
-    worker = stack.spawn("worker", [sys.executable, "-m", "worker"], env=compiled, wait=False)
-    floor = stack.spawn(
-        "floor", [sys.executable, "-m", "bench.floor", str(bell_port)], env=compiled, wait=False
-    )
+    worker, notifier = spawn_workers(stack)
+    floor = stack.spawn("floor", [sys.executable, "-m", "bench.floor", str(bell_port)], wait=False)
     arguments = ["--host", "127.0.0.1", "--port", str(port)]
     stack.spawn("api", [sys.executable, "-m", "api", *arguments], ready=lambda: http_ok(f"{url}/health/live"))
     _await_word(worker, "worker_ready")
+    _await_word(notifier, "worker_ready")
     _await_word(floor, "floor_ready")
 
 
@@ -86,7 +84,7 @@ async def open_house(stack: Stack) -> AsyncIterator[House]:
         settings = stack.settings()
         client = await Client.connect(settings.temporal_address, namespace=settings.temporal_namespace)
         door = await resources.enter_async_context(_door(settings))
-        pids = {name: stack.process(name).pid for name in (*SERVICES, "api", "worker", "floor")}
+        pids = {name: stack.process(name).pid for name in (*SERVICES, "api", "worker", "notifier", "floor")}
         yield House(Platform(door, client), BareFloor(client, bells), client, Processors(pids))
 
 

@@ -1,4 +1,4 @@
-"""The platform of the demo: real services, seeded people, the API and a worker as processes of their own."""
+"""The platform of the demo: real services, seeded people, the API and the workers as processes of their own."""
 
 from __future__ import annotations
 
@@ -65,19 +65,23 @@ def build_stack(
 
 
 def start_processes(stack: Stack) -> House:
-    """Start the API and a worker on the services, which run. They are not ready yet: see `await_ready`."""
+    """Start the API and the workers on the services, which run. They are not ready yet: see `await_ready`."""
     processes = start_platform(stack, {}, wait=False)
     return House(stack, stack.settings(), stack.environment()["NIMMIT_PUBLIC_URL"], processes)
 
 
 async def await_ready(house: House) -> None:
-    """Wait until the API answers and the worker works.
+    """Wait until the API answers and the workers work.
 
     Raises:
         StartError: one of them ended or did not come up in time.
     """
     deadline = time.monotonic() + _READY_SECONDS
-    for name, is_ready in (("api", _api_answers(house.api_url)), ("worker", _worker_works(house.stack))):
+    for name, is_ready in (
+        ("api", _api_answers(house.api_url)),
+        ("worker", _worker_works(house.stack, "worker")),
+        ("notifier", _worker_works(house.stack, "notifier")),
+    ):
         process = house.stack.process(name)
         while not await asyncio.to_thread(is_ready):
             if not process.alive or time.monotonic() > deadline:
@@ -98,8 +102,8 @@ def _api_answers(url: str) -> Callable[[], bool]:
     return answers
 
 
-def _worker_works(stack: Stack) -> Callable[[], bool]:
-    return lambda: "worker_ready" in stack.process("worker").log_text()
+def _worker_works(stack: Stack, name: str) -> Callable[[], bool]:
+    return lambda: "worker_ready" in stack.process(name).log_text()
 
 
 @asynccontextmanager

@@ -34,7 +34,7 @@ def data_dir() -> Path:
 
 
 def start_platform(stack: Stack, known: dict[str, str], *, wait: bool = True) -> list[ManagedProcess]:
-    """Start the API and a worker on a stack whose services run, and tell them their own address.
+    """Start the API and the workers on a stack whose services run, and tell them their own address.
 
     Returns when the API answers, or at once without `wait`.
     """
@@ -46,14 +46,22 @@ def start_platform(stack: Stack, known: dict[str, str], *, wait: bool = True) ->
         ("NIMMIT_PORTAL_URL", url),
     ):
         stack.set_variable(key, known.get(key) or value if key != "NIMMIT_API_PORT" else value)
-    worker = stack.spawn("worker", [sys.executable, "-m", "worker"], wait=False)
+    workers = spawn_workers(stack)
     api = stack.spawn(
         "api",
         [sys.executable, "-m", "api", "--host", HOST, "--port", str(port)],
         ready=lambda: http_ok(f"{url}/health/live"),
         wait=wait,
     )
-    return [api, worker]
+    return [api, *workers]
+
+
+def spawn_workers(stack: Stack) -> list[ManagedProcess]:
+    """Start the process that runs jobs, and another that tells people, so that mail delays no act. Not ready yet."""
+    return [
+        stack.spawn("worker", [sys.executable, "-m", "worker", "jobs", "billing", "ai"], wait=False),
+        stack.spawn("notifier", [sys.executable, "-m", "worker", "notify"], wait=False),
+    ]
 
 
 def show(stack: Stack, api_url: str) -> None:

@@ -1,9 +1,17 @@
-"""`python -m worker`: runs the Temporal workers and the outbox dispatcher until it is told to stop."""
+"""`python -m worker [QUEUE …]`: runs the Temporal workers of these queues, or of all, until it is told to stop.
+
+The process that has `notify` also runs the outbox dispatcher: a process of its own for that queue keeps the composing
+of mails out of the way of acts.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import signal
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
 
 import structlog
 from pymongo.errors import PyMongoError
@@ -15,14 +23,17 @@ from app.settings import Settings, get_settings
 from worker.resources import Resources, open_resources
 from worker.search_attributes import register_search_attributes
 from worker.workers import build_workers
+from workflows.contracts import TaskQueue
 from workflows.ledger import ensure_ledger_night
 from workflows.sweep import ensure_schedule
 
 _log = structlog.get_logger("worker")
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Work until `stop` is set, then let what runs end.
+async def serve(
+    settings: Settings, stop: asyncio.Event, queues: Sequence[TaskQueue] = tuple(TaskQueue)
+) -> None:
+    """Work on these queues until `stop` is set, then let what runs end.
 
     Raises:
         PyMongoError, RuntimeError: MongoDB or Temporal could not be reached at the start.
@@ -31,17 +42,17 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await register_search_attributes(resources.client)
         await ensure_schedule(resources.client, settings.task_queue_prefix)
         await ensure_ledger_night(resources.client, settings.task_queue_prefix)
-        await _run(resources, stop)
+        await _run(resources, stop, queues)
     _log.info("worker_stopped")
 
 
-async def _run(resources: Resources, stop: asyncio.Event) -> None:
-    dispatcher = Dispatcher(resources.database, resources.mail, portal_url=resources.settings.portal_url)
+async def _run(resources: Resources, stop: asyncio.Event, queues: Sequence[TaskQueue]) -> None:
     async with asyncio.TaskGroup() as group:
-        workers = build_workers(resources)
+        workers = build_workers(resources, queues)
         for worker in workers:
             group.create_task(worker.run())
-        group.create_task(dispatcher.run(stop))
+        if TaskQueue.NOTIFY in queues:
+            group.create_task(_dispatcher(resources).run(stop))
         _log.info(
             "worker_ready",
             task_queues=[worker.task_queue for worker in workers],
@@ -51,7 +62,29 @@ async def _run(resources: Resources, stop: asyncio.Event) -> None:
         await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
-async def main() -> int:
+def _dispatcher(resources: Resources) -> Dispatcher:
+    settings = resources.settings
+    return Dispatcher(
+        resources.database,
+        resources.mail,
+        portal_url=settings.portal_url,
+        lease=timedelta(seconds=settings.outbox_lease_seconds),
+    )
+
+
+def queues_of(given: Sequence[str]) -> list[TaskQueue]:
+    """The queues that the command line names, each once; all of them when it names none."""
+    parser = argparse.ArgumentParser(prog="python -m worker", description="Nimmit's worker.")
+    names = [queue.value for queue in TaskQueue]
+    parser.add_argument("queues", nargs="*", metavar="QUEUE", help=f"of {', '.join(names)}; all by default")
+    named = parser.parse_args(given).queues
+    for name in named:
+        if name not in names:
+            parser.error(f"no such queue: {name}")
+    return [queue for queue in TaskQueue if not named or queue.value in named]
+
+
+async def main(queues: Sequence[TaskQueue] = tuple(TaskQueue)) -> int:
     """Run until SIGTERM or SIGINT; the exit status."""
     settings = get_settings()
     configure_logging(settings)
@@ -60,7 +93,7 @@ async def main() -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     try:
-        await serve(settings, stop)
+        await serve(settings, stop, queues)
     except (PyMongoError, RuntimeError) as error:
         _log.error("worker_not_started", reason=str(error))  # the reason says it all
         return 1
@@ -68,4 +101,4 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(asyncio.run(main()))
+    leave(asyncio.run(main(queues_of(sys.argv[1:]))))

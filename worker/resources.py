@@ -13,13 +13,13 @@ from temporalio.client import Client
 from app.database import connect as connect_database
 from app.database import open_database
 from app.gateways.mail import MailGateway, SmtpMailGateway
-from app.gateways.openai import OpenAIBriefReader
 from app.gateways.payments import PaymentGateway
 from app.gateways.storage import Storage
 from app.gateways.stripe import StripeGateway
 from app.money.credits import Credits
 from app.money.earnings import Earnings
 from app.money.journal import Journal
+from app.parsing.service import BriefReader
 from app.settings import Settings
 from app.skills.store import ensure_skills
 from workflows.connection import connect as connect_temporal
@@ -37,7 +37,7 @@ class Resources:
     payments: PaymentGateway
     storage: Storage
     mail: MailGateway
-    reader: OpenAIBriefReader | None
+    reader: BriefReader | None
 
 
 @asynccontextmanager
@@ -58,9 +58,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         stack.push_async_callback(payments.close)
         storage = Storage(settings)
         stack.callback(storage.close)
-        reader = OpenAIBriefReader.from_settings(settings)
-        if reader:
-            stack.push_async_callback(reader.aclose)
+        mail = SmtpMailGateway(settings.smtp_url, sender=settings.mail_from)
+        stack.push_async_callback(mail.aclose)
         yield Resources(
             settings=settings,
             client=await connect_temporal(settings),
@@ -69,6 +68,18 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             earnings=Earnings(database, journal=journal),
             payments=payments,
             storage=storage,
-            mail=SmtpMailGateway(settings.smtp_url, sender=settings.mail_from),
-            reader=reader,
+            mail=mail,
+            reader=_reader(settings, stack),
         )
+
+
+def _reader(settings: Settings, stack: AsyncExitStack) -> BriefReader | None:
+    """The model, if there is a key. Its SDK is half of what a worker imports, and most have no use for it."""
+    if settings.openai_api_key is None:
+        return None
+    from app.gateways.openai import OpenAIBriefReader  # noqa: PLC0415
+
+    reader = OpenAIBriefReader.from_settings(settings)
+    if reader is not None:
+        stack.push_async_callback(reader.aclose)
+    return reader

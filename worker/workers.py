@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -29,6 +29,11 @@ from workflows.sweep import SweepWorkflow
 
 # Time for running activities to end when the process is told to stop; shorter than a container's grace of 30 s.
 GRACEFUL_SHUTDOWN = timedelta(seconds=20)
+
+# How long a job's next step waits for the worker that has the job in its cache, before any worker may have it. After a
+# crash every act waits for so long once, so it is well within the time that a caller waits for an answer
+# (`update_timeout_seconds`); the SDK's own ten seconds are not.
+STICKY = timedelta(seconds=4)
 
 WORKFLOWS: dict[TaskQueue, Sequence[type]] = {
     TaskQueue.JOBS: (JobWorkflow, RatingsWorkflow, ArchiveWorkflow),
@@ -89,8 +94,10 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
     }
 
 
-def build_workers(resources: Resources, *, max_cached_workflows: int = 1000) -> list[Worker]:
-    """Workers for every queue of the stack, not yet running."""
+def build_workers(
+    resources: Resources, queues: Iterable[TaskQueue] = TaskQueue, *, max_cached_workflows: int = 1000
+) -> list[Worker]:
+    """Workers for these queues, not yet running."""
     activities = activities_of(resources)
     prefix = resources.settings.task_queue_prefix
     return [
@@ -102,8 +109,9 @@ def build_workers(resources: Resources, *, max_cached_workflows: int = 1000) -> 
             max_cached_workflows=max_cached_workflows,
             graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
             deployment_config=deployment_of(resources.settings, name),
+            sticky_queue_schedule_to_start_timeout=STICKY,
         )
-        for name in TaskQueue
+        for name in queues
     ]
 
 

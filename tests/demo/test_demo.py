@@ -104,7 +104,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing_behind(tmp_path: Path) -> None:
     with _demo(TMPDIR=str(tmp_path)) as running:
         _read_until(running, "A client posts a job")
         family = psutil.Process(running.pid).children(recursive=True)
-        assert len(family) >= 8  # services, API, worker, warden
+        assert len(family) >= 9  # services, API, two workers, warden
         running.send_signal(signal.SIGINT)
         _read_until(running, "Interrupted; all stopped.")
         assert running.wait(60) == 130

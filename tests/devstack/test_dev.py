@@ -61,7 +61,7 @@ def _dev(data: Path, number: signal.Signals) -> Iterator[dict[str, str]]:
         running.stderr.close()
         status = running.wait(60)
     assert (status, "All stopped." in rest) == (0, True), rest
-    assert len(family) >= 9  # six services, API, worker, warden
+    assert len(family) >= 10  # six services, API, two workers, warden
     _, alive = psutil.wait_procs(family, timeout=5)
     assert [process.cmdline() for process in alive] == []
 
