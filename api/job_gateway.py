@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable
-from datetime import timedelta
 from typing import Any, TypeVar
 
 import orjson
@@ -24,7 +23,7 @@ from temporalio.common import QueryRejectCondition
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from app.errors import DomainError, OutcomeUnknownError
+from app.errors import DependencyUnavailableError, DomainError, OutcomeUnknownError
 from app.idempotency import IdempotencyKeyReusedError
 from app.jobs.errors import JobErrorCode
 from app.settings import Settings
@@ -32,6 +31,8 @@ from workflows.contracts import STATE_QUERY, Act, ActResult, JobStateView, Ratin
 
 Result = TypeVar("Result", ActResult, RatingResult)
 T = TypeVar("T")
+
+_PROBE_SECONDS = 0.4
 
 
 class ActRefusedError(DomainError):
@@ -94,12 +95,13 @@ class JobGateway:
         """
         handle = self._client.get_workflow_handle(job_workflow_id(job_id))
         try:
-            view: JobStateView = await handle.query(
-                STATE_QUERY,
-                result_type=JobStateView,
-                reject_condition=QueryRejectCondition.NOT_OPEN,
-                rpc_timeout=timedelta(seconds=self._settings.dependency_timeout_seconds),
-            )
+            # The client tries again by itself, and a try that began in time may end after it.
+            async with asyncio.timeout(self._settings.dependency_timeout_seconds):
+                view: JobStateView = await handle.query(
+                    STATE_QUERY, result_type=JobStateView, reject_condition=QueryRejectCondition.NOT_OPEN
+                )
+        except TimeoutError:
+            raise DependencyUnavailableError("temporal") from None
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
             raise WorkflowEndedError from error
         except RPCError as error:
@@ -126,10 +128,9 @@ class JobGateway:
     async def _answers(self, workflow_id: str) -> bool:
         """Whether Temporal itself is up, so that waiting longer for a busy worker makes sense."""
         try:
-            await self._client.get_workflow_handle(workflow_id).describe(
-                rpc_timeout=timedelta(milliseconds=400)
-            )
-        except (RPCError, RuntimeError):
+            async with asyncio.timeout(_PROBE_SECONDS):
+                await self._client.get_workflow_handle(workflow_id).describe()
+        except (RPCError, RuntimeError, TimeoutError):
             return False
         return True
 

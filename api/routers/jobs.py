@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -16,6 +17,7 @@ from api.openapi import AUTHENTICATED, CREATING, WITH_BODY, problems
 from api.pagination import Page, PageDep, fetch_page
 from api.security import AnyRole, ClientOnly
 from api.types import CreditsIn, PathId, RequestModel
+from app.errors import OutcomeUnknownError
 from app.jobs.models import Job
 from app.jobs.policy import Urgency
 from app.jobs.posting import insert_job, new_job
@@ -98,7 +100,11 @@ async def post(
             correlation_id=correlation_id,
         )
         job = await insert_job(resources.database, job)
-        await start_job(resources.temporal, job, resources.settings)
+        try:
+            async with asyncio.timeout(resources.settings.dependency_timeout_seconds):
+                await start_job(resources.temporal, job, resources.settings)
+        except TimeoutError:
+            raise OutcomeUnknownError from None
         return detail(job, Role.CLIENT)
 
     return await idempotency.run(principal.user_id, body, work)
