@@ -7,6 +7,8 @@ So of two changes from one place the later decision stands, and what the lost on
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Any
 
@@ -40,21 +42,27 @@ async def store_change(database: Database, change: JobChange) -> bool:
     """
     if not await _store_job(database, change):
         return False
-    for offer in change.offers:
-        await _store_offer(database, change.job_id, offer)
-    await enqueue(
-        database,
-        [
-            OutboxEntry.of(
-                notice,
-                key=_notice_key(change, number, notice),
-                created_at=change.decided_at,
-                correlation_id=change.correlation_id,
-            )
-            for number, notice in enumerate(change.notices)
-        ],
-    )
+    # The job's own write says what is so. The rest follows from it in any order, each part repeatable by itself.
+    notices = [
+        OutboxEntry.of(
+            notice,
+            key=_notice_key(change, number, notice),
+            created_at=change.decided_at,
+            correlation_id=change.correlation_id,
+        )
+        for number, notice in enumerate(change.notices)
+    ]
+    offers = [write for offer in change.offers for write in _offer_writes(database, change.job_id, offer)]
+    await _all_of(*offers, enqueue(database, notices))
     return True
+
+
+async def _all_of(*writes: Awaitable[None]) -> None:
+    """Side by side, all to their end; then the first failure, if there was one."""
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
 
 
 def _notice_key(change: JobChange, number: int, notice: Notice) -> str:
@@ -131,13 +139,15 @@ async def _take_back(database: Database, change: JobChange, lost: dict[str, Any]
         await workload.release_place(database, holder, job_id, completed=False)
 
 
-async def _store_offer(database: Database, job_id: str, offer: OfferRecord) -> None:
+def _offer_writes(database: Database, job_id: str, offer: OfferRecord) -> list[Awaitable[None]]:
+    """The offer's record, and what it means for its worker."""
     key = offer_id(job_id, offer.number)
-    fields = offer.model_dump(by_alias=True) | {"jobId": job_id}
-    await database["offers"].update_one({"_id": key}, {"$set": fields}, upsert=True)
+    record = _store_offer(database, key, offer.model_dump(by_alias=True) | {"jobId": job_id})
     if offer.status is OfferStatus.OPEN:
-        await workload.note_offer_made(database, offer.worker_id, key)
-    else:
-        await workload.note_offer_closed(
-            database, offer.worker_id, key, offer.status.value, offer.answered_at
-        )
+        return [record, workload.note_offer_made(database, offer.worker_id, key)]
+    outcome, at = offer.status.value, offer.answered_at
+    return [record, workload.note_offer_closed(database, offer.worker_id, key, outcome, at)]
+
+
+async def _store_offer(database: Database, key: str, fields: dict[str, Any]) -> None:
+    await database["offers"].update_one({"_id": key}, {"$set": fields}, upsert=True)
