@@ -37,6 +37,7 @@ SETTINGS = {
     "NIMMIT_PASSWORD_BCRYPT_ROUNDS": "4",
     "NIMMIT_LOGIN_ATTEMPTS_PER_MINUTE": "10000",
     "NIMMIT_REGISTER_ATTEMPTS_PER_MINUTE": "10000",
+    "NIMMIT_OUTBOX_LEASE_SECONDS": "6",  # a killed dispatcher's notices wait for so long; its mails go at once here
 }
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _HASH = BcryptHasher(rounds=4).hash(PASSWORD)

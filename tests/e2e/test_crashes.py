@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import Awaitable, Iterable
 from random import Random
 
 import httpx2
 import pytest
-import pytest_asyncio
 
 from app.money.verify import open_holds
 from tests.e2e.checks import actions, check_all, job_of, settled
@@ -22,37 +21,8 @@ from tests.e2e.play import Board, watching, work
 from tests.support.http import Json, Person, RefusedError, until
 
 JOBS = 4
-
-
-@pytest_asyncio.fixture(scope="module")
-async def platform(whole: Platform) -> Platform:
-    """Offers outlive a crash."""
-    await whole.serve(NIMMIT_OFFER_WINDOW_SECONDS="120")
-    return whole
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def mended(platform: Platform) -> AsyncIterator[None]:
-    """Whatever a test killed runs again afterwards, with an ordinary worker."""
-    yield
-    await platform.heal()
-    if "-m worker" not in " ".join(platform.stack.process("worker").argv):
-        await platform.work()
-
-
-@pytest_asyncio.fixture(scope="module")
-async def client(platform: Platform) -> Person:
-    """Who posts every job."""
-    return await platform.client()
-
-
-@pytest_asyncio.fixture(scope="module")
-async def workers(platform: Platform) -> list[Person]:
-    """The only workers who are available."""
-    await platform.database["users"].update_many(
-        {"role": "worker"}, {"$set": {"workerProfile.available": False}}
-    )
-    return [await platform.worker(capacity=10) for _ in range(4)]
+OFFER_WINDOW_SECONDS, WORKERS, CAPACITY = 120, 4, 10
+pytestmark = pytest.mark.usefixtures("mended")
 
 
 async def killed_meanwhile(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import pytest_asyncio
-
 from tests.e2e.checks import actions, check_all, job_of, settled
 from tests.e2e.platform import Platform
 from tests.e2e.play import Script, play, watching, work
 from tests.support.http import Json, Person, until
 
+OFFER_WINDOW_SECONDS, WORKERS, CAPACITY = 6, 10, 3
 SCRIPTS = (
     Script(),
     Script(),
@@ -27,19 +26,6 @@ SCRIPTS = (
     Script(post={"maxCredits": 0.01}, quote="decline"),
     Script(("decline", "lapse", "decline", "decline", "lapse", "decline"), assigned=True),
 )
-
-
-@pytest_asyncio.fixture(scope="module")
-async def platform(whole: Platform) -> Platform:
-    """Offers lapse after a few seconds."""
-    await whole.serve(NIMMIT_OFFER_WINDOW_SECONDS="6")
-    return whole
-
-
-@pytest_asyncio.fixture(scope="module")
-async def workers(platform: Platform) -> list[Person]:
-    """Ten workers, who stay."""
-    return [await platform.worker() for _ in range(10)]
 
 
 async def test_three_clients_ten_workers_and_a_dozen_jobs_at_once(

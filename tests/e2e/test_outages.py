@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import httpx2
 import pytest
-import pytest_asyncio
 
 from app.ids import new_id
 from tests.e2e.checks import actions, check_all, job_of, settled
@@ -17,36 +16,9 @@ from tests.e2e.play import watching, work
 from tests.support.http import BRIEF, PASSWORD, PDF, Json, Person, problem_of, until
 
 LIMIT_SECONDS = 2.0
+OFFER_WINDOW_SECONDS, WORKERS, CAPACITY = 300, 2, 10
+pytestmark = pytest.mark.usefixtures("mended")
 POST = {"title": "Data analysis in Excel", "description": BRIEF}
-
-
-@pytest_asyncio.fixture(scope="module")
-async def platform(whole: Platform) -> Platform:
-    """Offers outlive an outage."""
-    await whole.serve(NIMMIT_OFFER_WINDOW_SECONDS="300")
-    return whole
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def mended(platform: Platform) -> AsyncIterator[None]:
-    """Whatever a test took away is back afterwards."""
-    yield
-    await platform.heal()
-
-
-@pytest_asyncio.fixture(scope="module")
-async def client(platform: Platform) -> Person:
-    """Who posts every job."""
-    return await platform.client()
-
-
-@pytest_asyncio.fixture(scope="module")
-async def workers(platform: Platform) -> list[Person]:
-    """The only workers who are available."""
-    await platform.database["users"].update_many(
-        {"role": "worker"}, {"$set": {"workerProfile.available": False}}
-    )
-    return [await platform.worker(capacity=10) for _ in range(2)]
 
 
 async def offered(client: Person, workers: list[Person]) -> tuple[str, Person]:
@@ -57,11 +29,7 @@ async def offered(client: Person, workers: list[Person]) -> tuple[str, Person]:
 
 
 async def quick_503(send: Callable[[], Awaitable[httpx2.Response]], *codes: str) -> Json:
-    """Three times: always a 503 that says when to come back, with one of the codes.
-
-    The quickest counts against the limit: what is promised is that nobody waits for what is away, not that a busy
-    machine computes quickly.
-    """
+    """Three times: always a 503 in time that says when to come back, with one of the codes."""
     took: list[float] = []
     problem: Json = {}
     for _ in range(3):
@@ -72,7 +40,7 @@ async def quick_503(send: Callable[[], Awaitable[httpx2.Response]], *codes: str)
         assert answer.status_code == 503, problem
         assert problem["code"] in codes, problem
         assert int(answer.headers["retry-after"]) >= 1
-    assert min(took) <= LIMIT_SECONDS, took
+    assert max(took) <= LIMIT_SECONDS, took
     return problem
 
 
