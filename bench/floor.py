@@ -83,6 +83,32 @@ class FloorRatings:
 
 
 @workflow.defn
+class Bare:
+    """What waits for one update that asks for nothing: what Temporal takes for an update, and no more."""
+
+    def __init__(self) -> None:
+        """Not answered."""
+        self._done = False
+
+    @workflow.run
+    async def run(self, text: str) -> str:
+        """Ring, then wait as long as an offer does."""
+        await workflow.execute_local_activity_method(Bell.ring, text, start_to_close_timeout=_SHORT)
+        await workflow.wait_condition(lambda: self._done, timeout=_OFFER_WINDOW)
+        return text
+
+    @workflow.update
+    async def accept(self, text: str) -> str:
+        """Answer."""
+        self._done = True
+        return text
+
+    @accept.validator
+    def _validate_accept(self, text: str) -> None:
+        """Everything is allowed."""
+
+
+@workflow.defn
 class Floor:
     """A job's skeleton. Every act is an update that runs one activity under a lock: regular where it has rivals."""
 
@@ -191,7 +217,10 @@ async def serve(port: int) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     bell = Bell(port)
     jobs = Worker(
-        client, task_queue=FLOOR_QUEUE, workflows=[Floor, FloorRatings], activities=[nothing, bell.ring]
+        client,
+        task_queue=FLOOR_QUEUE,
+        workflows=[Bare, Floor, FloorRatings],
+        activities=[nothing, bell.ring],
     )
     billing = Worker(client, task_queue=FLOOR_BILLING_QUEUE, workflows=[FloorPayout], activities=[nothing])
     async with jobs, billing:

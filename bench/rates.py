@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.processor import Processors, difference
-from bench.sides import Side
+from bench.sides import BareFloor, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +75,27 @@ def processor_per_job(batches: Sequence[Batch]) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds that acceptances took, in turns, one at a time."""
+    """Seconds that acceptances took, in turns, one at a time: over HTTP, and two kinds of update by the bare client.
+
+    `bare` does nothing at all; `floor` has what an acceptance asks of Temporal, an upsert and an empty activity.
+    """
 
     platform: list[float]
+    bare: list[float]
     floor: list[float]
 
-    def ratio(self, percent: int) -> float:
-        """Platform over floor, at a percentile."""
-        return percentile(self.platform, percent) / percentile(self.floor, percent)
+    def ratio(self, percent: int, beside: Sequence[float]) -> float:
+        """Platform over another, at a percentile."""
+        return percentile(self.platform, percent) / percentile(beside, percent)
 
-    def blocks(self, percent: int, blocks: int = 4) -> Spread:
+    def blocks(self, percent: int, beside: Sequence[float], blocks: int = 4) -> Spread:
         """The ratio of each stretch of the run, to show how far it moves."""
-        size = max(1, len(self.floor) // blocks)
-        cuts = range(0, size * blocks, size)
+        size = max(1, len(beside) // blocks)
         ratios = [
             percentile(self.platform[cut : cut + size], percent)
-            / percentile(self.floor[cut : cut + size], percent)
-            for cut in cuts
-            if self.floor[cut : cut + size]
+            / percentile(beside[cut : cut + size], percent)
+            for cut in range(0, size * blocks, size)
+            if beside[cut : cut + size]
         ]
         return Spread.of(ratios)
 
@@ -135,13 +138,17 @@ async def _batch(side: Side, processors: Processors, jobs: int, concurrency: int
     return Batch(jobs, seconds, settled_seconds, difference(before, processors.seconds()))
 
 
-async def measure_latency(platform: Side, floor: Side, *, samples: int) -> Latency:
+async def measure_latency(platform: Side, floor: BareFloor, *, samples: int) -> Latency:
     """Acceptances one at a time, in turns, after a few that are not counted."""
-    found = Latency([], [])
+    found = Latency([], [], [])
+    order = [
+        (platform.acceptance, found.platform),
+        (floor.bare_update, found.bare),
+        (floor.acceptance, found.floor),
+    ]
     for number in range(-3, samples):
-        order = [(platform, found.platform), (floor, found.floor)]
-        for side, times in order if number % 2 == 0 else reversed(order):
-            seconds = await side.acceptance()
+        for accept, times in order if number % 2 == 0 else reversed(order):
+            seconds = await accept()
             if number >= 0:
                 times.append(seconds)
     return found

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from temporalio.client import Client, WorkflowHandle
 
-from bench.floor import FLOOR_QUEUE, Floor
+from bench.floor import FLOOR_QUEUE, Bare, Floor
 from bench.lives import Door, LifeError
 from workflows.contracts import job_workflow_id, payout_workflow_id
 
@@ -119,10 +119,21 @@ class BareFloor:
         return handle.id
 
     async def acceptance(self) -> float:
-        """One update."""
+        """One update, with an upsert and a regular activity that does nothing, as an acceptance has them."""
         handle = await self._started()
         started = time.perf_counter()
         await handle.execute_update(Floor.accept, "floor")
+        return time.perf_counter() - started
+
+    async def bare_update(self) -> float:
+        """One update that does nothing at all."""
+        workflow_id = f"bare-{uuid.uuid4().hex}"
+        async with self._bells.expecting(workflow_id):
+            handle = await self._client.start_workflow(
+                Bare.run, "floor", id=workflow_id, task_queue=FLOOR_QUEUE
+            )
+        started = time.perf_counter()
+        await handle.execute_update(Bare.accept, "floor")
         return time.perf_counter() - started
 
     async def settle(self, lives: list[str]) -> None:
