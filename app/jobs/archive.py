@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 
 from app.jobs.change import TimelineEntry
@@ -18,8 +19,9 @@ from app.jobs.models import offer_id, ranking_id
 from app.jobs.payouts import SETTLED
 from app.jobs.projection import JobNotFoundError
 from app.lifecycle import ARCHIVED, CANCELLED, RATING, Action, Actor, Status, cell_for
+from app.money.effects import correction_id
 from app.money.journal import ledger_collection
-from app.money.keys import accrue_key, complete_key, hold_key, release_key, transfer_key
+from app.money.keys import accrue_key, hold_key, transfer_key
 from app.reviews.models import review_id
 
 Database = AsyncDatabase[dict[str, Any]]
@@ -107,14 +109,23 @@ async def _by_id(database: Database, collection: str, ids: list[str]) -> list[Ro
 
 
 async def _transactions(database: Database, job_id: str) -> AsyncIterator[Row]:
-    """The journal's rows of a job: each hold with its end, until a number has no hold; then what was earned."""
+    """The journal's rows of a job: holds, accruals and transfers by number, each with all that came of it."""
     rows = ledger_collection(database)
+    for key in (hold_key, accrue_key, transfer_key):
+        number = 0
+        while row := await rows.find_one({"key": key(job_id, number := number + 1)}):
+            async for each in _with_its_ends(rows, row):
+                yield each
+
+
+async def _with_its_ends(rows: AsyncCollection[Row], row: Row) -> AsyncIterator[Row]:
+    """A row and its corrections; a hold, then, with its end, which may hold again."""
+    yield row
     number = 0
-    while hold := await rows.find_one({"key": hold_key(job_id, number := number + 1)}):
-        yield hold
-        for key in (complete_key(job_id, number), release_key(job_id, number)):
-            if row := await rows.find_one({"key": key}):
-                yield row
-    for key in (accrue_key(job_id), transfer_key(job_id)):
-        if row := await rows.find_one({"key": key}):
-            yield row
+    while correction := await rows.find_one(
+        {"correctionId": correction_id(row["_id"], number := number + 1)}
+    ):
+        yield correction
+    if "hold" in row and (end := await rows.find_one({"resolvesHold": row["key"]})):
+        async for each in _with_its_ends(rows, end):
+            yield each

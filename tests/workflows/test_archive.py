@@ -16,13 +16,23 @@ from temporalio.testing import WorkflowEnvironment
 from activities.archive import ArchiveActivities
 from app.documents import utcnow
 from app.gateways.storage import Storage, StorageUnavailableError
+from app.jobs.archive import gather
 from app.jobs.models import offer_id, ranking_id
 from app.jobs.payouts import PayoutStatus, record_payout
 from app.lifecycle import Phase, Status
 from app.money.credits import Credits
 from app.money.earnings import Earnings
 from app.money.journal import ensure_indexes
-from app.money.keys import accrue_key, complete_key, hold_key, period_grant_key, release_key, transfer_key
+from app.money.keys import (
+    accrue_key,
+    complete_key,
+    hold_key,
+    period_grant_key,
+    refund_key,
+    release_key,
+    reversal_key,
+    transfer_key,
+)
 from app.settings import Settings
 from devstack.stack import Stack
 from tests.conftest import Database
@@ -156,6 +166,37 @@ async def test_a_completed_jobs_whole_record_is_written_and_noted(scene: Scene) 
     assert (job["status"], job["phase"], job["seq"]) == ("completed", "archived", 10)
     assert [entry["action"] for entry in job["timeline"][1:]] == ["archive"]
     assert job["archivedAt"] is not None
+
+
+async def test_every_row_of_the_jobs_money_is_in_its_record(scene: Scene) -> None:
+    """Also those written under keys that nobody can guess, such as a ruling's."""
+    database, client_id, worker_id = scene.database, scene.client_id, scene.worker_id
+    job_id = await insert_job(database, client_id=client_id, worker_id=worker_id)
+    credits_, earnings = Credits(database), Earnings(database)
+    await credits_.hold(client_id, job_id, 100, key=hold_key(job_id))
+    ruling = f"ruling:{job_id}"
+    await credits_.resolve(client_id, hold_key(job_id), post=60, release=10, hold_again=30, key=ruling)
+    await credits_.refund(client_id, ruling, 20, key=refund_key(job_id, "1"), reason="test")
+    await credits_.void(client_id, ruling, key=f"void:{ruling}")
+    await credits_.hold(client_id, job_id, 5, key=hold_key(job_id, 2))
+    for number in (1, 2):
+        await earnings.accrue(worker_id, job_id, 100, key=accrue_key(job_id, number))
+    for act in ("1", "2"):
+        await earnings.reverse(worker_id, job_id, 40, key=reversal_key(job_id, act), reason="test")
+    await earnings.record_transfer(worker_id, job_id, 20, key=transfer_key(job_id), stripe_transfer_id="tr_1")
+    record = await gather(database, job_id, at=utcnow())
+    assert [(row["kind"], row["amount"]) for row in record["transactions"]] == [
+        ("credit_hold", 100),
+        ("hold_resolution", 60),
+        ("credit_refund", 20),
+        ("hold_resolution", 30),
+        ("credit_hold", 5),
+        ("worker_accrual", 100),
+        ("earning_reversal", 40),
+        ("earning_reversal", 40),
+        ("worker_accrual", 100),
+        ("worker_transfer", 20),
+    ]
 
 
 async def test_a_record_is_completed_when_the_held_payout_is_sent(scene: Scene) -> None:
