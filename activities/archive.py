@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Protocol
 
 from pymongo.asynchronous.database import AsyncDatabase
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from app.jobs import archive
 from app.lifecycle import Status
@@ -34,9 +36,14 @@ class ArchiveActivities:
         """Gather the job's whole record and write it as one JSON object.
 
         Raises:
+            ApplicationError: the job is disputed; try again in an hour.
             app.gateways.storage.StorageUnavailableError: try again.
         """
         record = await archive.gather(self._database, request.job_id, at=request.at)
+        if archive.is_disputed(record["job"]):
+            raise ApplicationError(
+                "the job is disputed", type="Disputed", next_retry_delay=timedelta(hours=1)
+            )
         body, key = archive.encode(record), archive.archive_key(request.job_id)
         await self._storage.put_object(self._bucket, key, body, content_type="application/json")
         job = record["job"]
@@ -51,7 +58,6 @@ class ArchiveActivities:
             self._database,
             request.job_id,
             status=request.status,
-            seq=request.seq,
             at=request.at,
             correlation_id=request.correlation_id,
         )

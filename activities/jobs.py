@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import DuplicateKeyError
 from temporalio import activity
 
-from app.jobs.change import JobChange
+from app.jobs.change import JobChange, expiring
 from app.jobs.models import ranking_id
 from app.jobs.projection import store_change
 from app.jobs.settlement import settle
@@ -18,17 +19,22 @@ from app.matching.rank import rank
 from app.money.credits import Credits
 from app.money.earnings import Earnings
 from app.money.keys import hold_key
+from app.offers.clock import offer_expiry
+from app.timetracking.service import note_actual, stop_for_job, tracked_seconds
 from app.users import workload
-from workflows.contracts import (
+from workflows.messages import (
     Activity,
     AssignWorker,
     AssignWorkerResult,
-    CompleteJob,
     HoldCredits,
     HoldCreditsResult,
+    MakeOffer,
+    MakeOfferResult,
     RankedWorker,
     RankWorkers,
     RankWorkersResult,
+    SettleJob,
+    TrackedTime,
 )
 
 
@@ -43,15 +49,37 @@ class JobActivities:
 
     @activity.defn(name=Activity.RECORD_CHANGE)
     async def record_change(self, change: JobChange) -> None:
-        """Store the projection, the offers and the notices of a change."""
+        """Store the projection, the offers and the notices of a change; end tracked time that ends with it."""
+        if change.stop_timer_of and change.decided_at:
+            await stop_for_job(self._database, change.job_id, change.stop_timer_of, change.decided_at)
         await store_change(self._database, change)
+
+    @activity.defn(name=Activity.MAKE_OFFER)
+    async def make_offer(self, request: MakeOffer) -> MakeOfferResult:
+        """Work out when the offer lapses by the worker's hours, then store the change with that instant."""
+        worker = await self._database["users"].find_one(
+            {"_id": request.worker_id}, {"workerProfile.workingHours": 1, "workerProfile.timezone": 1}
+        )
+        pause = request.pause_limit_seconds
+        expires_at = offer_expiry(
+            (worker or {}).get("workerProfile") or {},
+            request.at,
+            window=timedelta(seconds=request.window_seconds),
+            pause_limit=None if pause is None else timedelta(seconds=pause),
+        )
+        await store_change(self._database, expiring(request.change, expires_at))
+        return MakeOfferResult(expires_at=expires_at)
+
+    @activity.defn(name=Activity.TRACKED_TIME)
+    async def tracked_time(self, request: TrackedTime) -> int:
+        """The seconds that a worker has tracked on a job."""
+        return await tracked_seconds(self._database, request.job_id, request.worker_id, request.at)
 
     @activity.defn(name=Activity.HOLD_CREDITS)
     async def hold_credits(self, hold: HoldCredits) -> HoldCreditsResult:
         """Hold the job's price on the client's book."""
-        outcome = await self._credits.hold(
-            hold.client_id, hold.job_id, hold.credits, key=hold_key(hold.job_id)
-        )
+        key = hold_key(hold.job_id, hold.number)
+        outcome = await self._credits.hold(hold.client_id, hold.job_id, hold.credits, key=key)
         return HoldCreditsResult(held=outcome.outcome == "held", available=outcome.available)
 
     @activity.defn(name=Activity.RANK_WORKERS)
@@ -111,10 +139,13 @@ class JobActivities:
         if job and job.get("workerId") != worker_id:
             await workload.release_place(self._database, worker_id, job_id, completed=False)
 
-    @activity.defn(name=Activity.COMPLETE_JOB)
-    async def complete_job(self, request: CompleteJob) -> None:
+    @activity.defn(name=Activity.SETTLE_JOB)
+    async def settle_job(self, request: SettleJob) -> None:
         """Settle the money, then store the change, so that a completed job is a paid one."""
         change = request.change
+        at = change.timeline[-1].at
+        if change.stop_timer_of:
+            await stop_for_job(self._database, change.job_id, change.stop_timer_of, at)
         await settle(
             self._database,
             self._credits,
@@ -122,8 +153,11 @@ class JobActivities:
             job_id=change.job_id,
             client_id=change.client_id,
             worker_id=request.worker_id,
-            price=request.credits,
-            pay_usd_cents=request.pay_usd_cents,
-            at=change.timeline[-1].at,
+            resolutions=request.resolutions,
+            accrual=request.accrual,
+            completed=request.completed,
+            at=at,
         )
         await store_change(self._database, change)
+        if request.completed:
+            await note_actual(self._database, change.job_id)

@@ -11,7 +11,7 @@ from app.jobs.projection import JobNotFoundError
 from app.parsing.errors import ParserRequestRejected
 from app.parsing.models import Brief, ParsedBrief
 from app.parsing.service import BriefReader, parse_with_openai, parse_with_rules
-from workflows.contracts import Activity
+from workflows.messages import Activity
 
 
 class ParsingActivities:
@@ -40,8 +40,10 @@ class ParsingActivities:
 
     async def _brief(self, job_id: str) -> Brief:
         job = await self._database["jobs"].find_one(
-            {"_id": job_id}, {"title": 1, "description": 1, "urgency": 1}
+            {"_id": job_id}, {"title": 1, "description": 1, "urgency": 1, "clarification": 1}
         )
         if job is None:
             raise JobNotFoundError(job_id)
-        return Brief(title=job["title"], description=job["description"], urgency=job["urgency"])
+        answer = (job.get("clarification") or {}).get("answer")
+        description = f"{job['description']}\n\n{answer}" if answer else job["description"]
+        return Brief(title=job["title"], description=description, urgency=job["urgency"])

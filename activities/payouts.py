@@ -72,7 +72,7 @@ class PayoutActivities:
             request.worker_id,
             request.job_id,
             request.amount_usd_cents,
-            key=transfer_key(request.job_id),
+            key=transfer_key(request.job_id, request.number),
             stripe_transfer_id=request.stripe_transfer_id or "",
         )
         await self._record(request)
@@ -92,6 +92,7 @@ class PayoutActivities:
             at=request.at,
             stripe_transfer_id=request.stripe_transfer_id,
             reason=request.reason,
+            number=request.number,
             correlation_id=request.correlation_id,
         )
 

@@ -7,9 +7,8 @@ from typing import Any
 from pymongo.asynchronous.database import AsyncDatabase
 from temporalio import activity
 
-from app.jobs.change import TimelineEntry
-from app.jobs.closing import append_entry
-from app.lifecycle import RATING, Action
+from app.jobs.closing import Note, append_note
+from app.lifecycle import Action
 from app.reviews import store
 from workflows.followers import FollowerActivity, RevealRatings, StoreRating
 
@@ -34,17 +33,14 @@ class RatingActivities:
             comment=request.comment,
             at=request.at,
         )
-        entry = TimelineEntry(
-            seq=request.seq,
+        entry = Note(
             at=request.at,
             actor=request.by,
             actor_id=request.author_id,
             action=Action.REVIEW,
-            status=RATING.status,
-            phase=RATING.phase,
             correlation_id=request.correlation_id,
         )
-        await append_entry(self._database, request.job_id, entry)
+        await append_note(self._database, request.job_id, f"review:{request.by.value}", entry)
 
     @activity.defn(name=FollowerActivity.REVEAL_RATINGS)
     async def reveal_ratings(self, request: RevealRatings) -> None:

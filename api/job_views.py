@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field
 
 from api.types import CreditsOut, EntityId, ResponseModel
-from app.jobs.change import TimelineEntry
+from app.jobs.change import DisputeStatus, TimelineEntry
 from app.jobs.models import Job
 from app.lifecycle import Action, Actor, Phase, State, Status, allowed_actions
 from app.parsing.models import ParsedBrief
 from app.users.models import Role
 from workflows.contracts import JobStateView
+
+ViewT = TypeVar("ViewT", bound=ResponseModel)
 
 
 class PriceView(ResponseModel):
@@ -25,6 +27,34 @@ class PriceView(ResponseModel):
     pay_usd_cents: int | None = None
     earned_usd_cents: int | None = None
     hours_likely: float
+
+
+class ProposalView(ResponseModel):
+    """A higher price that waits for the client's yes: what is more, and why."""
+
+    extra_credits: CreditsOut | None = None
+    extra_pay_usd_cents: int | None = None
+    by: Actor
+    reason: str = ""
+
+
+class ClarificationView(ResponseModel):
+    """The question about an unclear brief, and its answer."""
+
+    question: str
+    asked_at: datetime
+    answer: str | None = None
+    answered_at: datetime | None = None
+
+
+class DisputeSummary(ResponseModel):
+    """The last dispute of the job; `/jobs/{id}/dispute` has the evidence."""
+
+    number: int
+    status: DisputeStatus
+    opened_by: Actor
+    reason: str
+    evidence_until: datetime
 
 
 class ReadingView(ResponseModel):
@@ -117,6 +147,12 @@ class JobDetail(JobSummary):
     reading: ReadingView | None = None
     revision_count: int
     revision_limit: int
+    review_extended: bool
+    due_at: datetime | None = Field(default=None, description="When the work is due.")
+    overdue_count: int = Field(description="How often the admins were told that the work is late.")
+    clarification: ClarificationView | None = None
+    proposal: ProposalView | None = None
+    dispute: DisputeSummary | None = None
     deliveries: list[DeliveryView]
     needs_admin: bool | None = None
     needs_admin_reason: str | None = None
@@ -147,18 +183,45 @@ class StateView(ResponseModel):
     deadline_action: Action | None = Field(
         default=None, description="What happens at the deadline if nobody acts."
     )
+    reminders: list[datetime] = Field(
+        default_factory=list, description="When whom the job waits for is reminded."
+    )
+    due_at: datetime | None = Field(default=None, description="When the work is due.")
     awaited: list[AwaitedView]
     allowed_actions: list[Action] = Field(description="What the caller may do now.")
     live: bool = Field(description="False when the job's process has ended and this is its last record.")
 
 
 # Who of us assigned a job, and which workers were asked, is the platform's own business.
-_UNNAMED = frozenset({Action.ACCEPT_OFFER, Action.DECLINE_OFFER, Action.EXPIRE_OFFER, Action.ASSIGN})
+_UNNAMED = frozenset(
+    {
+        Action.ACCEPT_OFFER,
+        Action.DECLINE_OFFER,
+        Action.EXPIRE_OFFER,
+        Action.ASSIGN,
+        Action.REASSIGN,
+        Action.WITHDRAW,
+        Action.CHANGE_POLICY,
+    }
+)
 # The reasons that were meant for the reader. A worker tells the platform why they decline, not the client; that a
 # client is short of credits is not the worker's to know; why an admin chose a worker is for admins.
+_DISPUTE = (Action.OPEN_DISPUTE, Action.DISMISS_DISPUTE, Action.RULE, Action.RULE_REFUND)
 _REASONS: dict[Role, frozenset[Action]] = {
-    Role.CLIENT: frozenset({Action.REQUEST_CONSENT, Action.REQUEST_REVISION}),
-    Role.WORKER: frozenset({Action.REQUEST_REVISION}),
+    Role.CLIENT: frozenset(
+        {
+            Action.REQUEST_CONSENT,
+            Action.REQUEST_REVISION,
+            Action.REQUEST_EXTRA_REVISION,
+            Action.QUOTE_REVISION,
+            Action.PROPOSE_PRICE,
+            Action.CANCEL,
+            *_DISPUTE,
+        }
+    ),
+    Role.WORKER: frozenset(
+        {Action.REQUEST_REVISION, Action.REQUEST_EXTRA_REVISION, Action.QUOTE_REVISION, *_DISPUTE}
+    ),
 }
 
 
@@ -171,8 +234,18 @@ def price_view(job: Job, role: Role) -> PriceView | None:
         view.credits, view.held_credits = job.pricing.credits, job.held_credits
         view.spent_credits = job.spent_credits
     if role is not Role.CLIENT:
-        view.pay_usd_cents, view.earned_usd_cents = job.pricing.pay_usd_cents, job.earned_usd_cents
+        view.pay_usd_cents, view.earned_usd_cents = (
+            job.pay_usd_cents or job.pricing.pay_usd_cents,
+            earned(job, role),
+        )
     return view
+
+
+def earned(job: Job, role: Role) -> int:
+    """What was earned by the job in USD cents; a worker sees what its present worker did."""
+    if role is Role.ADMIN:
+        return job.earned_usd_cents
+    return sum(item.usd_cents for item in job.accruals if item.worker_id == job.worker_id)
 
 
 def summary(job: Job, role: Role) -> JobSummary:
@@ -192,13 +265,17 @@ def detail(job: Job, role: Role) -> JobDetail:
         reading=_reading(job.parsed) if job.parsed else None,
         revision_count=job.revision_count,
         revision_limit=job.policy.revision_limit,
+        review_extended=job.review_extended,
+        due_at=job.due_at,
+        overdue_count=job.overdue_count,
+        clarification=_view(ClarificationView, job.clarification),
+        proposal=_proposal(job, role),
+        dispute=_view(DisputeSummary, job.dispute),
         deliveries=[DeliveryView.model_validate(item, from_attributes=True) for item in job.deliveries],
         needs_admin=job.needs_admin if admin else None,
         needs_admin_reason=job.needs_admin_reason if admin else None,
-        ratings=RatingsView.model_validate(job.ratings, from_attributes=True) if job.ratings else None,
-        payout=PayoutView.model_validate(job.payout, from_attributes=True)
-        if job.payout and role is not Role.CLIENT
-        else None,
+        ratings=_view(RatingsView, job.ratings),
+        payout=_view(PayoutView, job.payout_of(job.worker_id)) if role is not Role.CLIENT else None,
         assigned_at=job.assigned_at,
         started_at=job.started_at,
         completed_at=job.completed_at,
@@ -238,6 +315,8 @@ def live_state(view: JobStateView, role: Role, user_id: str) -> StateView:
         seq=view.seq,
         deadline=view.deadline,
         deadline_action=view.deadline_action,
+        reminders=view.reminders,
+        due_at=view.due_at,
         awaited=[AwaitedView(actor=item.actor, actions=item.actions) for item in view.awaited],
         allowed_actions=sorted(allowed),
         live=True,
@@ -258,10 +337,25 @@ def recorded_state(job: Job, role: Role) -> StateView:
         phase=job.phase,
         seq=job.seq,
         deadline=job.deadline,
+        reminders=job.reminders,
+        due_at=job.due_at,
         awaited=awaited,
         allowed_actions=sorted(allowed_actions(state, Actor(role.value))),
         live=False,
     )
+
+
+def _view(kind: type[ViewT], value: object | None) -> ViewT | None:
+    return None if value is None else kind.model_validate(value, from_attributes=True)
+
+
+def _proposal(job: Job, role: Role) -> ProposalView | None:
+    view = _view(ProposalView, job.proposal)
+    if view and role is Role.CLIENT:
+        view.extra_pay_usd_cents = None
+    if view and role is Role.WORKER:
+        view.extra_credits = None
+    return view
 
 
 def _summary_fields(job: Job, role: Role) -> dict[str, Any]:

@@ -19,12 +19,16 @@ from api.middleware import (
 )
 from api.routers import (
     admin_clients,
+    admin_job_acts,
     admin_jobs,
     admin_policies,
     auth,
+    disputes,
     files,
     health,
     job_acts,
+    job_endings,
+    job_prices,
     jobs,
     notifications,
     offers,
@@ -44,6 +48,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     skills.router,
     jobs.router,
     job_acts.router,
+    job_prices.router,
+    job_endings.router,
+    disputes.router,
     offers.router,
     files.router,
     time.router,
@@ -51,6 +58,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     reviews.router,
     admin_clients.router,
     admin_jobs.router,
+    admin_job_acts.router,
     admin_policies.router,
 )
 

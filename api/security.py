@@ -80,6 +80,7 @@ AnyRole = CurrentPrincipal
 ClientOnly = Annotated[Principal, Depends(_only(Role.CLIENT))]
 WorkerOnly = Annotated[Principal, Depends(_only(Role.WORKER))]
 AdminOnly = Annotated[Principal, Depends(_only(Role.ADMIN))]
+ClientOrAdmin = Annotated[Principal, Depends(_only(Role.CLIENT, Role.ADMIN))]
 ClientOrWorker = Annotated[Principal, Depends(_only(Role.CLIENT, Role.WORKER))]
 
 

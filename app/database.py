@@ -10,6 +10,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from app import idempotency
 from app.auth import models as auth
+from app.disputes import models as disputes
 from app.jobs import models as jobs
 from app.money.journal import ensure_indexes
 from app.notifications import models as notifications
@@ -26,6 +27,7 @@ def document_models() -> list[type[Document]]:
     """Every collection of the platform; each area lists its own in `models.DOCUMENTS`."""
     return [
         *auth.DOCUMENTS,
+        *disputes.DOCUMENTS,
         *idempotency.DOCUMENTS,
         *jobs.DOCUMENTS,
         *notifications.DOCUMENTS,

@@ -106,6 +106,7 @@ class Settings(BaseSettings):
     rescue_reminder_seconds: int = 60 * 60
     auto_approve_seconds: int = 72 * 3600
     rating_window_seconds: int = 14 * 24 * 3600
+    dispute_window_seconds: int = 7 * 24 * 3600
 
     @model_validator(mode="after")
     def _refuse_development_secrets_in_production(self) -> Self:

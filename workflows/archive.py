@@ -47,6 +47,8 @@ class ArchiveWorkflow:
     async def run(self, archive: ArchiveInput) -> ArchiveView:
         """Write the record, note it on the job, and write it again once its money is settled."""
         signals = self._signals
+        if archive.not_before and (left := archive.not_before - workflow.now()) > timedelta(0):
+            await workflow.sleep(left, summary="The time to open a dispute ends")
         written = await self._write()
         at = workflow.now()
         await workflow.execute_local_activity_method(
@@ -54,7 +56,6 @@ class ArchiveWorkflow:
             MarkArchived(
                 job_id=archive.job_id,
                 status=written.status,
-                seq=archive.seq + 1,
                 at=at,
                 correlation_id=archive.correlation_id,
             ),

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from pydantic import BaseModel, Field
 from temporalio.common import SearchAttributeKey
 
-from app.jobs.change import JobChange
-from app.jobs.policy import JobPolicy, Urgency
+from app.jobs.change import Dispute
+from app.jobs.policy import BASIS, JobPolicy, Urgency
 from app.lifecycle import Action, Actor, Phase, Status
 
 JOB_WORKFLOW = "Job"
@@ -54,9 +55,14 @@ def job_workflow_id(job_id: str) -> str:
     return f"job-{job_id}"
 
 
-def payout_workflow_id(job_id: str) -> str:
-    """The workflow that pays the worker of a job; also the idempotency key of its transfer."""
-    return f"payout-{job_id}"
+def payout_workflow_id(job_id: str, number: int = 1) -> str:
+    """The workflow that pays a worker of a job; also the idempotency key of its transfer."""
+    return f"payout-{job_id}" if number == 1 else f"payout-{job_id}-{number}"
+
+
+def dispute_workflow_id(job_id: str) -> str:
+    """The workflow of a dispute over a completed job."""
+    return f"dispute-{job_id}"
 
 
 def ratings_workflow_id(job_id: str) -> str:
@@ -91,6 +97,10 @@ class JobInput(BaseModel):
     parse_with_openai: bool = False
     posted_at: datetime
     correlation_id: str | None = None
+    history_limit: int = Field(
+        default=5_000, gt=0
+    )  # events of one run; past them the process continues as new
+    carried: dict[str, Any] | None = None  # the state that an earlier run ended in
 
 
 class JobResult(BaseModel):
@@ -112,12 +122,30 @@ class Update(StrEnum):
     ACCEPT_OFFER = "accept_offer"
     DECLINE_OFFER = "decline_offer"
     ASSIGN = "assign"
+    REASSIGN = "reassign"
+    CLARIFY = "clarify"
     APPROVE_QUOTE = "approve_quote"
     DECLINE_QUOTE = "decline_quote"
+    RAISE_PRICE = "raise_price"
+    PROPOSE_PRICE = "propose_price"
+    APPROVE_PRICE = "approve_price"
+    DECLINE_PRICE = "decline_price"
     START = "start"
     SUBMIT = "submit"
+    WITHDRAW = "withdraw"
+    CANCEL = "cancel"
     APPROVE = "approve"
+    EXTEND_REVIEW = "extend_review"
+    EXTEND_DEADLINE = "extend_deadline"
     REQUEST_REVISION = "request_revision"
+    QUOTE_REVISION = "quote_revision"
+    APPROVE_REVISION_QUOTE = "approve_revision_quote"
+    DECLINE_REVISION_QUOTE = "decline_revision_quote"
+    CHANGE_POLICY = "change_policy"
+    OPEN_DISPUTE = "open_dispute"
+    WITHDRAW_DISPUTE = "withdraw_dispute"
+    RULE = "rule"
+    DISMISS_DISPUTE = "dismiss_dispute"
     SUBMIT_RATING = "submit_rating"
 
 
@@ -153,10 +181,68 @@ class Submit(Act):
     note: str = ""
 
 
-class RequestRevision(Act):
-    """A client sends the work back, and says what is missing."""
+class Reasoned(Act):
+    """An act that says why: a revision, a withdrawal, a dispute, a dismissal."""
 
     reason: str
+
+
+class RequestRevision(Reasoned):
+    """A client sends the work back, and says what is missing."""
+
+
+class Reassign(Reasoned):
+    """An admin takes the job from its worker. The share is a ruling otherwise than the policy's, in basis points."""
+
+    share_basis_points: int | None = Field(default=None, ge=0, le=BASIS)
+
+
+class Clarify(Act):
+    """A client answers the question about the brief."""
+
+    answer: str
+
+
+class RaisePrice(Act):
+    """A client raises the price of a job that nobody took: to this, in hundredths of a credit."""
+
+    credits: int = Field(gt=0)
+
+
+class ProposePrice(Reasoned):
+    """An admin proposes a higher price: this, in hundredths of a credit. It counts once the client agrees."""
+
+    credits: int = Field(gt=0)
+
+
+class QuoteRevision(Reasoned):
+    """A worker says what a further revision costs, in hundredths of a credit."""
+
+    credits: int = Field(gt=0)
+
+
+class Cancel(Reasoned):
+    """End the job on the terms that this version names, as the preview showed them."""
+
+    preview_version: str
+
+
+class ExtendDeadline(Reasoned):
+    """An admin moves what the job waits for, or the due time of its work, to a later moment."""
+
+    to: datetime
+
+
+class ChangePolicy(Reasoned):
+    """An admin moves a running job to another policy."""
+
+    policy: JobPolicy
+
+
+class Rule(Reasoned):
+    """An admin ends a dispute: the worker gets this share, in basis points, and the client the rest back."""
+
+    worker_share_basis_points: int = Field(ge=0, le=BASIS)
 
 
 class ActResult(BaseModel):
@@ -190,103 +276,28 @@ class JobStateView(BaseModel):
     seq: int
     deadline: datetime | None = None
     deadline_action: Action | None = None  # what happens at the deadline if nobody acts
+    reminders: list[datetime] = Field(default_factory=list)  # that will be sent before it
+    due_at: datetime | None = None  # when the work is due
+    next_alarm_at: datetime | None = None  # of the work's due time: a reminder to the worker, or an alert
+    dispute: Dispute | None = None
+    runs: int = 1  # of the process: it continues as new where a history would grow too long
     awaited: list[Awaited] = Field(default_factory=list)
-
-
-# --- Activities
-
-
-class Activity(StrEnum):
-    """Names of the activities."""
-
-    PARSE_WITH_OPENAI = "parse_brief_with_openai"
-    PARSE_WITH_RULES = "parse_brief_with_rules"
-    HOLD_CREDITS = "hold_credits"
-    RANK_WORKERS = "rank_workers"
-    ASSIGN_WORKER = "assign_worker"
-    RECORD_CHANGE = "record_change"
-    COMPLETE_JOB = "complete_job"
-
-
-class HoldCredits(BaseModel):
-    """Hold a job's price, in hundredths of a credit."""
-
-    job_id: str
-    client_id: str
-    credits: int
-
-
-class HoldCreditsResult(BaseModel):
-    """Whether the credits are held; `available` is what the client has left, or has when it was too little."""
-
-    held: bool
-    available: int
-
-
-class RankWorkers(BaseModel):
-    """Rank the workers for a round; `excluded` were asked before and are not asked again."""
-
-    job_id: str
-    client_id: str
-    required_skills: list[str]
-    round: int
-    limit: int
-    excluded: list[str]
-    widened: bool
-    urgent: bool = False
-    at: datetime
-
-
-class RankedWorker(BaseModel):
-    """A candidate to be offered the job; the whole score card is in the `rankings` collection."""
-
-    worker_id: str
-    rank: int
-    score: int
-
-
-class RankWorkersResult(BaseModel):
-    """The best candidates of a round, best first."""
-
-    candidates: list[RankedWorker]
-    considered: int = 0
-    passed_over: int = 0
-
-
-class AssignWorker(BaseModel):
-    """Take one place of the worker's capacity and write the change, or neither."""
-
-    worker_id: str
-    offer_number: int | None = None
-    change: JobChange
-
-
-class AssignWorkerResult(BaseModel):
-    """Whether the place was taken."""
-
-    assigned: bool
-    capacity: int = 0
-
-
-class CompleteJob(BaseModel):
-    """Settle a job: spend the hold, credit the worker, give the place back, write the change."""
-
-    worker_id: str
-    credits: int
-    pay_usd_cents: int
-    change: JobChange
 
 
 # --- Workflows that outlive the job's own
 
 
 class PayoutInput(BaseModel):
-    """Pay a worker for a job, in USD cents. The last two are carried from run to run of a payout long held."""
+    """Pay a worker for a job, in USD cents. `number` counts the job's payouts: one for each worker who earned.
+
+    `tries` and `held_reason` are carried from run to run of a payout long held.
+    """
 
     job_id: str
     worker_id: str
     client_id: str
     amount_usd_cents: int
+    number: int = 1
     correlation_id: str | None = None
     tries: int = 0  # that ended in a definite no; each one spent its idempotency key
     held_reason: str | None = None  # why it is held, as recorded last
@@ -299,7 +310,7 @@ class RatingsInput(BaseModel):
     client_id: str
     worker_id: str
     window_seconds: int
-    seq: int  # of the job when its own workflow ended
+    dispute_window_seconds: int = 0  # after completion; the archive waits for it
     completed_at: datetime
     correlation_id: str | None = None
 
@@ -321,9 +332,9 @@ class RatingResult(BaseModel):
 
 
 class ArchiveInput(BaseModel):
-    """Archive a finished job."""
+    """Archive a finished job, not before a moment, nor while it is disputed."""
 
     job_id: str
     client_id: str
-    seq: int
+    not_before: datetime | None = None
     correlation_id: str | None = None

@@ -71,6 +71,7 @@ class RecordPayout(BaseModel):
     at: datetime
     stripe_transfer_id: str | None = None
     reason: HoldReason | None = None
+    number: int = 1
     correlation_id: str | None = None
 
 
@@ -91,7 +92,7 @@ class PayoutView(BaseModel):
 
 
 class StoreRating(BaseModel):
-    """One side's rating, to be kept unseen; `seq` is its place in the job's timeline."""
+    """One side's rating, to be kept unseen."""
 
     job_id: str
     by: Actor
@@ -100,7 +101,6 @@ class StoreRating(BaseModel):
     rating: int
     comment: str
     at: datetime
-    seq: int
     correlation_id: str | None = None
 
 
@@ -147,11 +147,10 @@ class ArchiveWritten(BaseModel):
 
 
 class MarkArchived(BaseModel):
-    """Note on the job that its record is archived; `seq` is the note's place in the job's timeline."""
+    """Note on the job that its record is archived."""
 
     job_id: str
     status: Status
-    seq: int
     at: datetime
     correlation_id: str | None = None
 

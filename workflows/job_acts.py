@@ -13,8 +13,10 @@ from temporalio.exceptions import ApplicationError
 
 from app.jobs.change import OfferRecord, OfferStatus
 from app.jobs.errors import JobErrorCode
-from app.lifecycle import Action, ActNotAllowedError, Actor
-from workflows.contracts import Act
+from app.jobs.terms import Terms
+from app.lifecycle import WORK_IS_DUE, Action, ActNotAllowedError, Actor
+from app.money.text import credits_text
+from workflows.contracts import Act, ExtendDeadline, Rule
 from workflows.job_state import JobState
 
 _FREE_LOOKS, _PAUSE = 20, timedelta(minutes=5)
@@ -103,20 +105,89 @@ def check_patience(state: JobState, act: Act, now: datetime) -> None:
     )
 
 
-def check_revision(state: JobState, act: Act) -> None:
-    """The client may ask for one more revision.
+def revisions_left(state: JobState) -> bool:
+    """Whether a revision is still part of the price."""
+    return state.projection.revision_count < state.input.policy.revision_limit
+
+
+def check_price(state: JobState, action: Action, act: Act, credits_: int) -> None:
+    """The price may be moved, and is moved up.
 
     Raises:
-        ApplicationError: as `check`, or `revision-limit-reached`.
+        ApplicationError: as `check`, or `price-not-higher`.
     """
-    check(state, Action.REQUEST_REVISION, act)
-    limit = state.input.policy.revision_limit
-    if state.projection.revision_count >= limit:
+    check(state, action, act)
+    price = state.projection.pricing.credits if state.projection.pricing else 0
+    if credits_ <= price:
         raise refusal(
-            JobErrorCode.REVISION_LIMIT_REACHED,
-            f"All {limit} revisions of this job have been used; approve the work or write to support.",
-            limit=limit,
+            JobErrorCode.PRICE_NOT_HIGHER,
+            f"The price is {credits_text(price)} already; name a higher one.",
+            credits=price,
         )
+
+
+def check_extension(state: JobState, act: ExtendDeadline, now: datetime) -> None:
+    """There is a deadline, and it is moved to a later moment.
+
+    Raises:
+        ApplicationError: as `check`, or `deadline-not-later`.
+    """
+    check(state, Action.EXTEND_DEADLINE, act)
+    current = state.projection.due_at if state.state in WORK_IS_DUE else state.projection.deadline
+    if act.to <= now or (current is not None and act.to <= current):
+        raise refusal(
+            JobErrorCode.DEADLINE_NOT_LATER,
+            "Name a moment after the present one and after the deadline that stands.",
+            deadline=current.isoformat() if current else None,
+        )
+
+
+def check_review_extension(state: JobState, act: Act) -> None:
+    """The client may take more time, once for each delivery.
+
+    Raises:
+        ApplicationError: as `check`, or `already-extended`.
+    """
+    check(state, Action.EXTEND_REVIEW, act)
+    if state.projection.review_extended:
+        raise refusal(
+            JobErrorCode.ALREADY_EXTENDED,
+            "The time to look at this delivery was extended once; approve it, ask for a revision, or write to support.",
+        )
+
+
+def check_preview(state: JobState, terms: Terms, version: str) -> None:
+    """The terms are those that the caller has seen.
+
+    Raises:
+        ApplicationError: `stale-preview`.
+    """
+    if terms.version(state.seq) != version:
+        raise refusal(
+            JobErrorCode.STALE_PREVIEW,
+            "What the cancel costs has changed since you looked; look at the preview again.",
+        )
+
+
+def check_opener(state: JobState, act: Act) -> None:
+    """The actor opened the dispute.
+
+    Raises:
+        ApplicationError: as `check`, or `not-the-opener`.
+    """
+    check(state, Action.WITHDRAW_DISPUTE, act)
+    dispute = state.projection.dispute
+    if dispute is None or dispute.opened_by_id != act.actor_id:
+        raise refusal(JobErrorCode.NOT_THE_OPENER, "Only the one who opened the dispute can take it back.")
+
+
+def check_ruling(state: JobState, act: Rule) -> None:
+    """An admin may rule now.
+
+    Raises:
+        ApplicationError: as `check`.
+    """
+    check(state, Action.RULE if act.worker_share_basis_points else Action.RULE_REFUND, act)
 
 
 def _expired(offer: OfferRecord) -> ApplicationError:

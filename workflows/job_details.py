@@ -11,25 +11,20 @@ from typing import Any
 from temporalio.common import SearchAttributeUpdate
 
 from app.lifecycle import Action
+from app.money.text import credits_text, dollars_text
 from workflows.contracts import DEADLINE, JOB_STATUS, NEEDS_ADMIN, WORKER_ID
 from workflows.job_state import JobState
 
 _AT_DEADLINE = {
+    Action.EXPIRE_CLARIFICATION: "the job goes on with the best reading of its brief",
     Action.EXPIRE_QUOTE: "the job ends without charge",
+    Action.EXPIRE_PRICE: "the price stays, and the admins go on looking",
+    Action.EXPIRE_REVISION_QUOTE: "there is no further revision, and the client looks at the work",
+    Action.CLOSE_EVIDENCE: "the evidence is closed, and an admin rules",
     Action.EXPIRE_OFFER: "the offer goes to the next worker",
     Action.REMIND_ADMINS: "the admins are reminded",
     Action.AUTO_APPROVE: "the work is approved for the client",
 }
-
-
-def credits_text(hundredths: int) -> str:
-    """Hundredths of a credit as a person says them: `12.50 credits`."""
-    return f"{hundredths / 100:.2f} credits"
-
-
-def dollars_text(cents: int) -> str:
-    """Cents as a person says them: `45.00 USD`. No dollar sign: Markdown viewers take two of them for a formula."""
-    return f"{cents / 100:.2f} USD"
 
 
 def render(state: JobState) -> str:
@@ -44,6 +39,16 @@ def render(state: JobState) -> str:
     if projection.deadline:
         then = _AT_DEADLINE.get(state.deadline_action, "") if state.deadline_action else ""
         lines.append(f"- If nobody acts, at {_at(projection.deadline)}: {then}")
+    if projection.reminders:
+        lines.append(f"- Reminders at {', '.join(_at(moment) for moment in projection.reminders)}")
+    if projection.due_at:
+        late = f", late {projection.overdue_count} times" if projection.overdue_count else ""
+        lines.append(f"- The work is due at {_at(projection.due_at)}{late}")
+    if projection.dispute:
+        lines.append(
+            f"- Dispute {projection.dispute.number}, opened by the {projection.dispute.opened_by}: "
+            f"{projection.dispute.status}"
+        )
     lines += _money(state) + _offers(state) + _work(state)
     return "\n".join(lines)
 

@@ -12,7 +12,11 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from app.jobs.change import (
+    Accrual,
     Delivery,
+    Dispute,
+    DisputeStatus,
+    FormerWorker,
     JobChange,
     JobProjection,
     OfferRecord,
@@ -20,24 +24,33 @@ from app.jobs.change import (
     TimelineEntry,
 )
 from app.jobs.errors import JobErrorCode
+from app.jobs.policy import BASIS
+from app.jobs.terms import Stake
 from app.lifecycle import (
     INITIAL,
+    WORK_IS_DUE,
+    WORKING,
     Action,
     Actor,
     Cell,
-    HoldEffect,
-    PayEffect,
-    PriceEffect,
     State,
     allowed_actions,
     cell_for,
 )
 from app.notifications.notices import Notice, NoticeType
-from workflows.contracts import Act, ActResult, Awaited, JobInput, JobStateView, RankedWorker
+from workflows.contracts import Act, ActResult, Awaited, JobInput, JobStateView
+from workflows.messages import RankedWorker
 
 # Reminders at the policy's distance; then one for as many as these, so that a job which nobody rescues for months
 # stays within the events that the server allows a workflow (51,200), and its timeline within a document.
 _CLOSE_REMINDERS = 24
+
+
+class Money(BaseModel):
+    """What an act has moved: hundredths of a credit quoted, held or spent; USD cents agreed or earned."""
+
+    credits: int | None = None
+    usd_cents: int | None = None
 
 
 class Refused(BaseModel):
@@ -47,6 +60,17 @@ class Refused(BaseModel):
     at: datetime
     code: JobErrorCode
     message: str
+
+
+class Frozen(BaseModel):
+    """What stands still during a dispute, to be moved by as long as it took."""
+
+    at: datetime
+    deadline: datetime | None = None
+    deadline_action: Action | None = None
+    reminders: list[datetime] = Field(default_factory=list)
+    due_at: datetime | None = None
+    due_reminders: list[datetime] = Field(default_factory=list)
 
 
 class JobState(BaseModel):
@@ -61,11 +85,21 @@ class JobState(BaseModel):
     candidates: list[RankedWorker] = Field(default_factory=list)  # of this round, not asked yet
     deadline_action: Action | None = None
     reminders: int = 0  # sent to the admins
+    due_reminders: list[datetime] = Field(default_factory=list)  # to the worker, before the work is due
+    overdue_alert_at: datetime | None = None
+    first_round: int = 0  # the round that the search for the present worker began after
+    first_offer: int = 0  # and the offer
+    holds_made: int = 0
+    resolutions: int = 0  # of holds in parts
+    disputes: int = 0
+    frozen: Frozen | None = None
+    runs: int = 1
     refused: dict[str, Refused] = Field(default_factory=dict)  # by who was refused
     # Drained by `take_change`:
     timeline: list[TimelineEntry] = Field(default_factory=list)
     notices: list[Notice] = Field(default_factory=list)
     changed_offers: list[int] = Field(default_factory=list)
+    stop_timer_of: str | None = None
 
     @property
     def state(self) -> State:
@@ -94,19 +128,31 @@ class JobState(BaseModel):
         act: Act | None = None,
         reason: str | None = None,
         details: dict[str, Any] | None = None,
+        money: Money | None = None,
         deadline: datetime | None = None,
         deadline_action: Action | None = None,
+        reminders: list[datetime] | None = None,
     ) -> Cell:
-        """Move along one cell, with its effects on price, hold and pay, and note it in the timeline.
+        """Move along one cell and note it in the timeline, with the money that the act has moved.
+
+        A new state has the deadline that is given, or none. An act that leaves the state as it is leaves its deadline
+        as well, unless it gives another.
 
         Raises:
             ActNotAllowedError: the act is not possible in this state.
         """
         cell = self.require(action, actor)
-        projection = self.projection
+        projection, before = self.projection, self.state
         projection.status, projection.phase = cell.to.status, cell.to.phase
-        projection.deadline, self.deadline_action = deadline, deadline_action
-        money = self._apply_money(cell)
+        if cell.to != before or deadline is not None:
+            projection.deadline, self.deadline_action = (
+                deadline,
+                deadline_action or (self.deadline_action if cell.to == before else None),
+            )
+        if cell.to != before or reminders is not None:
+            projection.reminders = reminders or []
+        if before == WORKING and cell.to != WORKING:
+            self.stop_timer_of = projection.worker_id
         self.seq += 1
         self.timeline.append(
             TimelineEntry(
@@ -118,31 +164,13 @@ class JobState(BaseModel):
                 status=cell.to.status,
                 phase=cell.to.phase,
                 reason=reason or None,
-                credits=money.get("credits"),
-                usd_cents=money.get("usd_cents"),
+                credits=money.credits if money else None,
+                usd_cents=money.usd_cents if money else None,
                 details=details or {},
                 correlation_id=act.correlation_id if act else None,
             )
         )
         return cell
-
-    def _apply_money(self, cell: Cell) -> dict[str, int]:
-        projection, pricing = self.projection, self.projection.pricing
-        if pricing is None:
-            return {}
-        money: dict[str, int] = {}
-        if cell.price is PriceEffect.QUOTE or cell.hold is not HoldEffect.NONE:
-            money["credits"] = pricing.credits
-        if cell.hold is HoldEffect.HOLD:
-            projection.held_credits = pricing.credits
-        elif cell.hold in (HoldEffect.POST, HoldEffect.RELEASE):
-            projection.spent_credits = projection.held_credits if cell.hold is HoldEffect.POST else 0
-            projection.held_credits = 0
-        if cell.pay is not PayEffect.NONE:
-            money["usd_cents"] = pricing.pay_usd_cents
-        if cell.pay is PayEffect.ACCRUE:
-            projection.earned_usd_cents = pricing.pay_usd_cents
-        return money
 
     def notify(self, type_: NoticeType, user_id: str | None, **context: Any) -> None:
         """Add a notice; `user_id` None is every admin."""
@@ -159,9 +187,10 @@ class JobState(BaseModel):
             timeline=self.timeline,
             offers=[self.offers[number - 1].model_copy() for number in sorted(set(self.changed_offers))],
             notices=self.notices,
+            stop_timer_of=self.stop_timer_of,
             correlation_id=correlation_id or self.input.correlation_id,
         )
-        self.timeline, self.notices, self.changed_offers = [], [], []
+        self.timeline, self.notices, self.changed_offers, self.stop_timer_of = [], [], [], None
         return change
 
     def note_refusal(self, actor_id: str, code: JobErrorCode, message: str, *, at: datetime) -> None:
@@ -212,11 +241,128 @@ class JobState(BaseModel):
 
     # --- work
 
+    def take_up(self, worker_id: str, *, at: datetime) -> None:
+        """A worker takes the job: the work is due from now on."""
+        projection, policy = self.projection, self.input.policy
+        projection.worker_id, projection.assigned_at = worker_id, at
+        projection.offered_worker_id, projection.needs_admin = None, False
+        projection.needs_admin_reason, projection.started_at = None, None
+        projection.assignments += 1
+        self.candidates = []
+        self.set_due(at, policy.due_time(self.input.urgency))
+
+    def set_due(self, at: datetime, time: timedelta) -> None:
+        """The work is due after `time`; the worker is reminded at the policy's shares of it."""
+        self.projection.due_at = at + time
+        self.due_reminders = [
+            at + time * share / BASIS for share in sorted(self.input.policy.worker_reminder_basis_points)
+        ]
+        self.overdue_alert_at = at + time
+
+    def clear_due(self) -> None:
+        """It is not the worker's turn: nothing is due."""
+        self.projection.due_at, self.due_reminders, self.overdue_alert_at = None, [], None
+
+    def next_alarm(self) -> datetime | None:
+        """When to remind the worker, or to tell the admins that the work is late; None while no work is due."""
+        if self.state not in WORK_IS_DUE:
+            return None
+        return self.due_reminders[0] if self.due_reminders else self.overdue_alert_at
+
+    def lose_worker(self, *, at: datetime, reason: str) -> str:
+        """The worker does not hold the job any more, and is not asked again; a new search begins. Their id."""
+        projection = self.projection
+        worker_id = projection.worker_id or ""
+        projection.former_workers.append(
+            FormerWorker(worker_id=worker_id, assignment=projection.assignments, left_at=at, reason=reason)
+        )
+        projection.worker_id = projection.assigned_at = projection.started_at = None
+        projection.proposal, projection.review_extended = None, False
+        self.first_round, self.first_offer = projection.round, len(self.offers)
+        self.candidates = []
+        self.clear_due()
+        return worker_id
+
+    def asked(self) -> list[str]:
+        """Who is not asked: those who were, in this search, and those who have left the job."""
+        since = {offer.worker_id for offer in self.offers[self.first_offer :]}
+        return sorted(since | {former.worker_id for former in self.projection.former_workers})
+
     def add_delivery(self, file_ids: list[str], note: str, *, at: datetime) -> Delivery:
         """Note one submission of work."""
-        delivery = Delivery(number=len(self.projection.deliveries) + 1, at=at, file_ids=file_ids, note=note)
-        self.projection.deliveries.append(delivery)
+        projection = self.projection
+        delivery = Delivery(
+            number=len(projection.deliveries) + 1,
+            at=at,
+            file_ids=file_ids,
+            note=note,
+            assignment=projection.assignments,
+        )
+        projection.deliveries.append(delivery)
         return delivery
+
+    def stake(self, tracked_seconds: int) -> Stake:
+        """What there is to divide now, and what the present worker did for it."""
+        projection = self.projection
+        return Stake(
+            held_credits=projection.held_credits,
+            pay_usd_cents=projection.pay_usd_cents if projection.worker_id else 0,
+            hours_likely=projection.pricing.hours_likely if projection.pricing else 0,
+            tracked_seconds=tracked_seconds,
+            deliveries=sum(item.assignment == projection.assignments for item in projection.deliveries),
+            due_at=projection.due_at,
+        )
+
+    def earn(self, usd_cents: int) -> Accrual | None:
+        """The present worker earns so much; None when it is nothing."""
+        projection = self.projection
+        projection.pay_usd_cents -= min(usd_cents, projection.pay_usd_cents)
+        if usd_cents <= 0 or projection.worker_id is None:
+            return None
+        accrual = Accrual(
+            number=len(projection.accruals) + 1, worker_id=projection.worker_id, usd_cents=usd_cents
+        )
+        projection.accruals.append(accrual)
+        projection.earned_usd_cents += usd_cents
+        return accrual
+
+    # --- disputes
+
+    def freeze(self, dispute: Dispute, *, at: datetime) -> None:
+        """All deadlines stand still from now on."""
+        projection = self.projection
+        self.disputes = dispute.number
+        self.frozen = Frozen(
+            at=at,
+            deadline=projection.deadline,
+            deadline_action=self.deadline_action,
+            reminders=projection.reminders,
+            due_at=projection.due_at,
+            due_reminders=self.due_reminders,
+        )
+        projection.dispute = dispute
+        self.clear_due()
+
+    def thaw(self, *, at: datetime) -> Frozen | None:
+        """What stood still, moved by as long as it did."""
+        frozen, self.frozen = self.frozen, None
+        if frozen is None:
+            return None
+        moved = at - frozen.at
+        return Frozen(
+            at=at,
+            deadline=frozen.deadline and frozen.deadline + moved,
+            deadline_action=frozen.deadline_action,
+            reminders=[moment + moved for moment in frozen.reminders],
+            due_at=frozen.due_at and frozen.due_at + moved,
+            due_reminders=[moment + moved for moment in frozen.due_reminders],
+        )
+
+    def close_dispute(self, status: DisputeStatus, *, at: datetime) -> None:
+        """The dispute has ended."""
+        if self.projection.dispute:
+            self.projection.dispute.status, self.projection.dispute.closed_at = status, at
+        self.projection.needs_admin, self.projection.needs_admin_reason = False, None
 
     # --- views
 
@@ -256,5 +402,10 @@ class JobState(BaseModel):
             seq=self.seq,
             deadline=self.projection.deadline,
             deadline_action=self.deadline_action,
+            reminders=self.projection.reminders,
+            due_at=self.projection.due_at,
+            next_alarm_at=self.next_alarm(),
+            dispute=self.projection.dispute,
+            runs=self.runs,
             awaited=awaited,
         )

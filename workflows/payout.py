@@ -16,6 +16,7 @@ from temporalio.exceptions import ActivityError, FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.payouts import PayoutActivities
     from app.jobs.payouts import SETTLED, HoldReason, PayoutStatus
+    from app.money.text import dollars_text
     from workflows import job_options
     from workflows.contracts import (
         NEEDS_ADMIN,
@@ -34,7 +35,6 @@ with workflow.unsafe.imports_passed_through():
         SendTransfer,
         TransferOutcome,
     )
-    from workflows.job_details import dollars_text
 
 # Three requests to Stripe at most, each with a time-out of its own below this.
 _START_TO_CLOSE = timedelta(seconds=90)
@@ -112,7 +112,7 @@ class PayoutWorkflow:
 
     async def _send(self) -> TransferOutcome:
         number = self._view.tries + 1
-        payout_id = payout_workflow_id(self._input.job_id)
+        payout_id = payout_workflow_id(self._input.job_id, self._input.number)
         return await workflow.execute_activity_method(
             PayoutActivities.send_transfer,
             SendTransfer(
@@ -198,6 +198,7 @@ class PayoutWorkflow:
             at=workflow.now(),
             stripe_transfer_id=self._view.stripe_transfer_id,
             reason=reason,
+            number=self._input.number,
             correlation_id=self._input.correlation_id,
         )
 

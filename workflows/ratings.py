@@ -43,7 +43,6 @@ class RatingsWorkflow:
     def __init__(self, ratings: RatingsInput) -> None:
         """Make the state before any update can arrive."""
         self._input = ratings
-        self._seq = ratings.seq
         self._lock = asyncio.Lock()
         self._view = RatingsView(
             job_id=ratings.job_id,
@@ -77,7 +76,6 @@ class RatingsWorkflow:
         """One side rates the other; the second of the two reveals both."""
         async with self._lock:
             self._check(act)
-            self._seq += 1
             if act.actor is Actor.CLIENT:
                 self._view.given_by_client, subject_id = True, self._input.worker_id
             else:
@@ -92,7 +90,6 @@ class RatingsWorkflow:
                     rating=act.rating,
                     comment=act.comment,
                     at=workflow.now(),
-                    seq=self._seq,
                     correlation_id=act.correlation_id or self._input.correlation_id,
                 ),
                 **job_options.STORE,
@@ -165,7 +162,8 @@ class RatingsWorkflow:
                 ArchiveInput(
                     job_id=self._input.job_id,
                     client_id=self._input.client_id,
-                    seq=self._seq,
+                    not_before=self._input.completed_at
+                    + timedelta(seconds=self._input.dispute_window_seconds),
                     correlation_id=self._input.correlation_id,
                 ),
                 id=archive_workflow_id(self._input.job_id),

@@ -12,10 +12,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from api.dependencies import ResourcesDep
+from api.job_desk import ActView, DeskDep
 from api.job_views import JobDetail, JobSummary, detail, summary
 from api.openapi import AUTHENTICATED, WITH_BODY, problems
 from api.pagination import Page, PageDep, fetch_page
-from api.routers.job_acts import ActView, DeskDep
 from api.routers.jobs import QueriesDep
 from api.score_views import FactorView
 from api.security import AdminOnly

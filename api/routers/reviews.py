@@ -9,9 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field, StrictInt, StringConstraints
 
+from api.job_desk import DeskDep
 from api.job_gateway import ActRefusedError, WorkflowEndedError
 from api.openapi import AUTHENTICATED, WITH_BODY, problems
-from api.routers.job_acts import DeskDep
 from api.security import ClientOrWorker
 from api.types import EntityId, PathId, RequestModel, ResponseModel
 from app.errors import OutcomeUnknownError

@@ -10,18 +10,15 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 
-from app.jobs.change import TimelineEntry
-from app.jobs.closing import append_entry
+from app.jobs.closing import Note, append_note
 from app.jobs.models import offer_id, ranking_id
-from app.jobs.payouts import SETTLED
+from app.jobs.payouts import SETTLED, payout_of
 from app.jobs.projection import JobNotFoundError
-from app.lifecycle import ARCHIVED, CANCELLED, RATING, Action, Actor, Status, cell_for
-from app.money.effects import correction_id
+from app.lifecycle import CANCELLED, COMPLETION_DISPUTED, Action, Actor, Status
 from app.money.journal import ledger_collection
-from app.money.keys import accrue_key, hold_key, transfer_key
+from app.money.keys import transfer_key
 from app.reviews.models import review_id
 
 Database = AsyncDatabase[dict[str, Any]]
@@ -55,7 +52,7 @@ async def gather(database: Database, job_id: str, *, at: datetime) -> Row:
         "offers": await _by_id(database, "offers", offers),
         "rankings": await _by_id(database, "rankings", rankings),
         "reviews": await _by_id(database, "reviews", reviews),
-        "transactions": [row async for row in _transactions(database, job_id)],
+        "transactions": [row async for row in _transactions(database, job)],
     }
 
 
@@ -70,10 +67,13 @@ def encode(record: Row) -> bytes:
 
 def is_settled(job: Row) -> bool:
     """Whether no money of the job is on its way any more."""
-    if job["status"] != Status.COMPLETED.value:
-        return True
-    payout = job.get("payout") or {}
-    return payout.get("status") in SETTLED
+    numbers = [accrual["number"] for accrual in job.get("accruals", [])]
+    return all(payout_of(job, number).get("status") in SETTLED for number in numbers)
+
+
+def is_disputed(job: Row) -> bool:
+    """Whether a dispute over the completed job is open, so that its record is not the last word."""
+    return bool(job["phase"] == COMPLETION_DISPUTED.phase.value and job["status"] == Status.COMPLETED.value)
 
 
 async def mark_archived(
@@ -81,26 +81,15 @@ async def mark_archived(
     job_id: str,
     *,
     status: Status,
-    seq: int,
     at: datetime,
     correlation_id: str | None = None,
 ) -> None:
-    """Move a completed job to its last phase, with entry `seq`; a cancelled one only gets the time. Repeatable."""
+    """Move a completed job to its last phase; a cancelled one only gets the time. Repeatable."""
     if status is CANCELLED.status:
         await database["jobs"].update_one({"_id": job_id}, {"$set": {"archivedAt": at}})
         return
-    cell = cell_for(RATING, Action.ARCHIVE, Actor.SYSTEM)
-    entry = TimelineEntry(
-        seq=seq,
-        at=at,
-        actor=cell.actor,
-        action=cell.action,
-        status=cell.to.status,
-        phase=cell.to.phase,
-        correlation_id=correlation_id,
-    )
-    fields = {"status": ARCHIVED.status.value, "phase": ARCHIVED.phase.value, "archivedAt": at}
-    await append_entry(database, job_id, entry, fields)
+    note = Note(at=at, actor=Actor.SYSTEM, action=Action.ARCHIVE, correlation_id=correlation_id)
+    await append_note(database, job_id, "archive", note, {"archivedAt": at})
 
 
 async def _by_id(database: Database, collection: str, ids: list[str]) -> list[Row]:
@@ -108,24 +97,10 @@ async def _by_id(database: Database, collection: str, ids: list[str]) -> list[Ro
     return [row for row in rows if row is not None]
 
 
-async def _transactions(database: Database, job_id: str) -> AsyncIterator[Row]:
-    """The journal's rows of a job: holds, accruals and transfers by number, each with all that came of it."""
+async def _transactions(database: Database, job: Row) -> AsyncIterator[Row]:
+    """The journal's rows of a job: those that its process has made, in order; then the transfers of what was earned."""
     rows = ledger_collection(database)
-    for key in (hold_key, accrue_key, transfer_key):
-        number = 0
-        while row := await rows.find_one({"key": key(job_id, number := number + 1)}):
-            async for each in _with_its_ends(rows, row):
-                yield each
-
-
-async def _with_its_ends(rows: AsyncCollection[Row], row: Row) -> AsyncIterator[Row]:
-    """A row and its corrections; a hold, then, with its end, which may hold again."""
-    yield row
-    number = 0
-    while correction := await rows.find_one(
-        {"correctionId": correction_id(row["_id"], number := number + 1)}
-    ):
-        yield correction
-    if "hold" in row and (end := await rows.find_one({"resolvesHold": row["key"]})):
-        async for each in _with_its_ends(rows, end):
-            yield each
+    payouts = [transfer_key(job["_id"], accrual["number"]) for accrual in job.get("accruals", [])]
+    for key in [*job.get("ledgerKeys", []), *payouts]:
+        if row := await rows.find_one({"key": key}):
+            yield row

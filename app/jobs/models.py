@@ -12,7 +12,17 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from app.camel import CamelModel
 from app.documents import CamelDocument
 from app.files.models import JobFile
-from app.jobs.change import Delivery, OfferStatus, TimelineEntry
+from app.jobs.change import (
+    Accrual,
+    Clarification,
+    Delivery,
+    Dispute,
+    FormerWorker,
+    OfferStatus,
+    PriceProposal,
+    TimelineEntry,
+)
+from app.jobs.holds import OpenHold
 from app.jobs.policy import JobPolicy, Urgency
 from app.jobs.pricing import Quote
 from app.lifecycle import Phase, Status
@@ -68,20 +78,35 @@ class Job(CamelDocument):
     held_credits: int = 0
     spent_credits: int = 0
     earned_usd_cents: int = 0
+    pay_usd_cents: int = 0
+    holds: list[OpenHold] = Field(default_factory=list)
+    ledger_keys: list[str] = Field(default_factory=list)
+    accruals: list[Accrual] = Field(default_factory=list)
+    proposal: PriceProposal | None = None
+    clarification: Clarification | None = None
     offer_number: int = 0
     round: int = 0
     refusals: int = 0
     revision_count: int = 0
     deliveries: list[Delivery] = Field(default_factory=list)
     deadline: datetime | None = None
+    reminders: list[datetime] = Field(default_factory=list)
+    due_at: datetime | None = None
+    overdue_count: int = 0
+    review_extended: bool = False
+    assignments: int = 0
+    former_workers: list[FormerWorker] = Field(default_factory=list)
+    dispute: Dispute | None = None
     decided_at: datetime | None = (
         None  # when the workflow decided what is stored: a later decision replaces it
     )
     needs_admin: bool = False
     needs_admin_reason: str | None = None
     timeline: list[TimelineEntry] = Field(default_factory=list)
+    note_keys: list[str] = Field(default_factory=list)  # of what was noted after the job's process had ended
     files: list[JobFile] = Field(default_factory=list)
-    payout: JobPayout | None = None
+    payout: JobPayout | None = None  # the first; of further workers, by number:
+    further_payouts: dict[str, JobPayout] = Field(default_factory=dict)
     ratings: Ratings | None = None
     archived_at: datetime | None = None
     created_at: datetime
@@ -90,6 +115,13 @@ class Job(CamelDocument):
     started_at: datetime | None = None
     completed_at: datetime | None = None
     correlation_id: str | None = None
+
+    def payout_of(self, worker_id: str | None) -> JobPayout | None:
+        """The payout of what a worker earned by this job, the last one where there are several."""
+        numbers = [item.number for item in self.accruals if item.worker_id == worker_id]
+        if not numbers:
+            return self.payout if not self.accruals else None
+        return self.payout if numbers[-1] == 1 else self.further_payouts.get(str(numbers[-1]))
 
     class Settings:
         """Collection and indexes. The unique pair serves the guarded write of a change."""

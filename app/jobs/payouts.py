@@ -1,4 +1,7 @@
-"""Where a worker's pay for a job is: on its way, held, or sent. Targeted, repeatable writes on `jobs.payout`."""
+"""Where a worker's pay for a job is: on its way, held, or sent. Targeted, repeatable writes on the job.
+
+The first payout of a job is its `payout`; where several workers earned by it, the rest are its `furtherPayouts`.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +53,18 @@ async def worker_account(database: Database, worker_id: str) -> str | None:
     return str(account) if account else None
 
 
+def payout_field(number: int) -> str:
+    """Where the job keeps its `number`-th payout."""
+    return "payout" if number == 1 else f"furtherPayouts.{number}"
+
+
+def payout_of(job: dict[str, Any], number: int) -> dict[str, Any]:
+    """A job's `number`-th payout as stored; empty when nothing is known of it yet."""
+    if number == 1:
+        return job.get("payout") or {}
+    return (job.get("furtherPayouts") or {}).get(str(number)) or {}
+
+
 async def record_payout(
     database: Database,
     *,
@@ -60,6 +75,7 @@ async def record_payout(
     at: datetime,
     stripe_transfer_id: str | None = None,
     reason: HoldReason | None = None,
+    number: int = 1,
     correlation_id: str | None = None,
 ) -> None:
     """Write the payout's state on the job, then the notices of it. Repeatable; a settled payout is never unsettled.
@@ -67,8 +83,9 @@ async def record_payout(
     The worker hears of a hold that the worker can mend, and of the money; the admins of all other holds.
     """
     needs_admin = reason is not None and not reason.is_the_workers
+    field = payout_field(number)
     fields = {
-        "payout": {
+        field: {
             "status": status.value,
             "stripeTransferId": stripe_transfer_id,
             "reason": reason.value if reason else None,
@@ -82,11 +99,12 @@ async def record_payout(
     if status in SETTLED:
         await jobs.update_one({"_id": job_id}, {"$set": fields})
     else:  # a write that was delayed until after the money went must not say again that it is held
-        unsettled = {"_id": job_id, "payout.status": {"$nin": sorted(status.value for status in SETTLED)}}
+        unsettled = {"_id": job_id, f"{field}.status": {"$nin": sorted(status.value for status in SETTLED)}}
         await jobs.update_one(unsettled, {"$set": fields})
     notice = _notice(job_id, worker_id, amount_usd_cents, status, reason)
     if notice:
-        key = f"payout-{job_id}:{status.value}" + (f":{reason.value}" if reason else "")
+        name = f"payout-{job_id}" if number == 1 else f"payout-{job_id}-{number}"
+        key = f"{name}:{status.value}" + (f":{reason.value}" if reason else "")
         entry = OutboxEntry.of(notice, key=key, created_at=at, correlation_id=correlation_id)
         await enqueue(database, [entry])
 

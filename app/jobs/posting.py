@@ -24,6 +24,7 @@ def policy_of(settings: Settings) -> JobPolicy:
         rescue_reminder_seconds=settings.rescue_reminder_seconds,
         auto_approve_seconds=settings.auto_approve_seconds,
         rating_window_seconds=settings.rating_window_seconds,
+        dispute_window_seconds=settings.dispute_window_seconds,
     )
 
 

@@ -44,3 +44,8 @@ def quote(*, hours_likely: float, rate: int, urgency: Urgency, policy: JobPolicy
         rate=rate,
         urgency_basis_points=multiplier,
     )
+
+
+def extra(pricing: Quote, credits_: int) -> int:
+    """The pay in USD cents that goes with so many more hundredths of a credit: in the quote's own proportion."""
+    return credits_ * pricing.pay_usd_cents // pricing.credits

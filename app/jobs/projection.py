@@ -100,6 +100,8 @@ async def _store_job(database: Database, change: JobChange) -> bool:
 def _fields(change: JobChange) -> dict[str, Any]:
     projection = change.projection
     fields = projection.model_dump(by_alias=True) | {"seq": change.to_seq, "updatedAt": utcnow()}
+    if projection.policy is None:
+        del fields["policy"]  # the job keeps the one that it was posted with
     if change.decided_at:
         fields["decidedAt"] = change.decided_at
     if projection.parsed:

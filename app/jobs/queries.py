@@ -19,6 +19,7 @@ class JobQueries:
 
     def __init__(self, database: Database) -> None:
         """Read from this database."""
+        self.database = database
         self._jobs, self._offers, self._rankings = database["jobs"], database["offers"], database["rankings"]
 
     async def get(self, job_id: str, *, role: Role, user_id: str) -> Job:

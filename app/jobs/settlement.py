@@ -1,15 +1,18 @@
-"""Ends a job's money: the client's hold is spent, the worker's pay is earned. Two books, in order, each keyed."""
+"""Ends a job's money, or the part that a leaving worker earned: holds resolved, pay accrued, the place given back."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
 
+from app.jobs.change import Accrual
+from app.jobs.holds import PlannedResolution
 from app.money.credits import Credits
 from app.money.earnings import Earnings
-from app.money.keys import accrue_key, complete_key, hold_key
+from app.money.keys import accrue_key
 from app.users import workload
 
 
@@ -20,20 +23,34 @@ async def settle(
     *,
     job_id: str,
     client_id: str,
-    worker_id: str,
-    price: int,
-    pay_usd_cents: int,
+    worker_id: str | None,
+    resolutions: Sequence[PlannedResolution],
+    accrual: Accrual | None,
+    completed: bool,
     at: datetime,
 ) -> None:
-    """Spend the hold (`price`, hundredths of a credit), accrue the pay (USD cents), give the place back.
+    """Resolve the holds, accrue the pay, give the worker's place back; a completed job counts in the history.
 
-    Every step is repeatable, so a crash between two of them is mended by calling again.
+    Two books, in order, each transaction with its own key. Every step is repeatable, so a crash between two of them
+    is mended by calling again.
 
     Raises:
-        app.money.errors.MoneyError: the hold does not exist or is of another amount: a defect, not a race.
+        app.money.errors.MoneyError: a hold does not exist or is of another amount: a defect, not a race.
     """
-    await credits_.resolve(client_id, hold_key(job_id), post=price, release=0, key=complete_key(job_id))
-    if pay_usd_cents > 0:
-        await earnings.accrue(worker_id, job_id, pay_usd_cents, key=accrue_key(job_id))
-    await workload.release_place(database, worker_id, job_id, completed=True)
-    await workload.note_work_together(database, client_id, worker_id, job_id, at)
+    for planned in resolutions:
+        await credits_.resolve(
+            client_id,
+            planned.hold_key,
+            post=planned.post,
+            release=planned.release,
+            hold_again=planned.hold_again,
+            key=planned.key,
+        )
+    if accrual and accrual.usd_cents > 0:
+        key = accrue_key(job_id, accrual.number)
+        await earnings.accrue(accrual.worker_id, job_id, accrual.usd_cents, key=key)
+    if worker_id is None:
+        return
+    await workload.release_place(database, worker_id, job_id, completed=completed)
+    if completed:
+        await workload.note_work_together(database, client_id, worker_id, job_id, at)

@@ -119,3 +119,21 @@ def _instant(zone: ZoneInfo, day: date, minutes: int) -> datetime:
         else:
             early = middle
     return late.replace(microsecond=0)
+
+
+def working_time_end(
+    working_hours: WorkingHours, timezone: str, at: datetime, duration: timedelta
+) -> datetime | None:
+    """The instant, in UTC, at which `duration` of shifts has passed since `at`; None when two weeks are too short.
+
+    A clock that runs on shift alone: overlapping shifts count once.
+    """
+    left, reached = duration, at
+    for start, end in sorted(_shifts(working_hours, timezone, at, days=_LOOK_AHEAD_DAYS)):
+        begin = max(start, reached)
+        if begin >= end:
+            continue
+        if end - begin >= left:
+            return (begin + left).astimezone(UTC)
+        left, reached = left - (end - begin), end
+    return None

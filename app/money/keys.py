@@ -68,8 +68,13 @@ def refund_key(job_id: str, act: str) -> str:
     return f"refund:{job_id}:{act}"
 
 
+def resolution_key(job_id: str, number: int) -> str:
+    """The end of a hold in parts: a job left by its worker, cancelled, or ruled on; `number` counts them."""
+    return f"resolve:{job_id}:{number}"
+
+
 def accrue_key(job_id: str, number: int = 1) -> str:
-    """What a worker earned by a job; the second and later ones are for extra work, or for another worker."""
+    """What a worker earned by a job; one key for each worker who was paid for it."""
     return f"accrue:{job_id}" if number == 1 else f"accrue:{job_id}:{number}"
 
 

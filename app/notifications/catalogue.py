@@ -33,6 +33,94 @@ def _keys(*names: str) -> frozenset[str]:
 
 
 _CLIENT: dict[NoticeType, Entry] = {
+    "job.clarification": Entry(
+        title="A question about “{{ job_title }}”",
+        message="{{ question | truncate(400) }}",
+        more=(
+            "{% if expires_at is defined %}Without an answer by {{ expires_at | when(zone) }} we go on.{% endif %}",
+        ),
+        action="Answer",
+        reads=_keys("expires_at"),
+        needs=_keys("question"),
+    ),
+    "job.price_proposed": Entry(
+        title="A higher price for “{{ job_title }}”?",
+        message=(
+            "No worker took “{{ job_title }}” at its price. Our team proposes"
+            "{% if price_credits is defined %} {{ price_credits | credits }}{% else %} a higher one{% endif %}"
+            "{% if reason is defined and reason %}: {{ reason | truncate(200) }}{% endif %}"
+        ),
+        more=(
+            "{% if expires_at is defined %}The proposal stands until {{ expires_at | when(zone) }}.{% endif %}",
+            "Nothing more is held until you agree; without your answer the price stays as it is.",
+        ),
+        action="See the price",
+        reads=_keys("price_credits", "expires_at", "reason"),
+    ),
+    "job.revision_quoted": Entry(
+        title="What a further revision of “{{ job_title }}” costs",
+        message=(
+            "A further revision of “{{ job_title }}”"
+            "{% if extra_credits is defined %} costs {{ extra_credits | credits }}{% endif %}"
+            "{% if reason is defined and reason %} ({{ reason | truncate(200) }}){% endif %}."
+        ),
+        more=(
+            "{% if expires_at is defined %}The price stands until {{ expires_at | when(zone) }}.{% endif %}",
+        ),
+        action="Accept or decline",
+        reads=_keys("extra_credits", "expires_at", "reason"),
+    ),
+    "job.review_reminder": Entry(
+        title="“{{ job_title }}” waits for your review",
+        message=(
+            "The work on “{{ job_title }}” waits for you"
+            "{% if deadline is defined %}. Without an answer by {{ deadline | when(zone) }} it is approved{% endif %}."
+        ),
+        action="Review the work",
+        reads=_keys("deadline"),
+    ),
+    "job.overdue": Entry(
+        title="“{{ job_title }}” is late",
+        message=(
+            "The work on “{{ job_title }}” was due"
+            "{% if due_at is defined %} at {{ due_at | when(zone) }}{% endif %} and has not come."
+        ),
+        more=(
+            "Our team has been told. From now on you may cancel without cost; nothing is cancelled by itself.",
+        ),
+        reads=_keys("due_at"),
+    ),
+    "job.deadline_moved": Entry(
+        title="A deadline of “{{ job_title }}” was moved",
+        message=(
+            "“{{ job_title }}” has more time"
+            "{% if deadline is defined %}: until {{ deadline | when(zone) }}{% endif %}."
+        ),
+        reads=_keys("deadline"),
+    ),
+    "job.worker_left": Entry(
+        title="We are looking for another worker for “{{ job_title }}”",
+        message="The worker of “{{ job_title }}” cannot go on. We are asking the next best one now.",
+        more=("Your brief, files and messages are handed over. The price does not change.",),
+    ),
+    "job.dispute_opened": Entry(
+        title="A dispute about “{{ job_title }}”",
+        message=(
+            "“{{ job_title }}” is in dispute, and all its deadlines stand still"
+            "{% if evidence_until is defined %}. You can add what we should know until "
+            "{{ evidence_until | when(zone) }}{% endif %}."
+        ),
+        action="Add evidence",
+        reads=_keys("evidence_until"),
+    ),
+    "job.dispute_closed": Entry(
+        title="The dispute about “{{ job_title }}” is closed",
+        message=(
+            "The dispute about “{{ job_title }}” was {{ outcome | default('closed', true) }}"
+            "{% if reason is defined and reason %}: {{ reason | truncate(400) }}{% endif %}"
+        ),
+        reads=_keys("outcome", "reason"),
+    ),
     "job.assigned": Entry(
         title="A worker has taken “{{ job_title }}”",
         message="A worker accepted “{{ job_title }}” and will start soon.",
@@ -123,6 +211,68 @@ _CLIENT: dict[NoticeType, Entry] = {
 }
 
 _WORKER: dict[NoticeType, Entry] = {
+    "job.revision_quoted": Entry(
+        title="The client wants a further revision of “{{ job_title }}”",
+        message=(
+            "A further revision of “{{ job_title }}” was asked for"
+            "{% if pay_usd_cents is defined %}; it would pay {{ pay_usd_cents | usd }}{% endif %}. "
+            "The client decides on the price; you may name another."
+        ),
+        action="Name a price",
+        reads=_keys("pay_usd_cents"),
+    ),
+    "job.due_reminder": Entry(
+        title="“{{ job_title }}” is due soon",
+        message="“{{ job_title }}” is due{% if due_at is defined %} at {{ due_at | when(zone) }}{% endif %}.",
+        reads=_keys("due_at"),
+    ),
+    "job.overdue": Entry(
+        title="“{{ job_title }}” is overdue",
+        message=(
+            "“{{ job_title }}” was due{% if due_at is defined %} at {{ due_at | when(zone) }}{% endif %}. "
+            "Please hand it in, or ask our team for more time. The client may cancel without cost now."
+        ),
+        reads=_keys("due_at"),
+    ),
+    "job.deadline_moved": Entry(
+        title="A deadline of “{{ job_title }}” was moved",
+        message=(
+            "“{{ job_title }}” has more time"
+            "{% if deadline is defined %}: until {{ deadline | when(zone) }}{% endif %}."
+        ),
+        reads=_keys("deadline"),
+    ),
+    "job.withdrawn": Entry(
+        title="You are released from “{{ job_title }}”",
+        message=(
+            "“{{ job_title }}” is not yours any more"
+            "{% if earned_usd_cents is defined and earned_usd_cents %}; you are paid {{ earned_usd_cents | usd }} "
+            "for what you did{% endif %}."
+        ),
+        reads=_keys("earned_usd_cents"),
+    ),
+    "job.offer_withdrawn": Entry(
+        title="The offer of “{{ job_title }}” is withdrawn",
+        message="The client cancelled “{{ job_title }}” before anybody took it.",
+    ),
+    "job.dispute_opened": Entry(
+        title="A dispute about “{{ job_title }}”",
+        message=(
+            "“{{ job_title }}” is in dispute, and all its deadlines stand still"
+            "{% if evidence_until is defined %}. You can add what we should know until "
+            "{{ evidence_until | when(zone) }}{% endif %}."
+        ),
+        action="Add evidence",
+        reads=_keys("evidence_until"),
+    ),
+    "job.dispute_closed": Entry(
+        title="The dispute about “{{ job_title }}” is closed",
+        message=(
+            "The dispute about “{{ job_title }}” was {{ outcome | default('closed', true) }}"
+            "{% if reason is defined and reason %}: {{ reason | truncate(400) }}{% endif %}"
+        ),
+        reads=_keys("outcome", "reason"),
+    ),
     "job.offer": Entry(
         title="You have an offer: “{{ job_title }}”",
         message=(
@@ -222,6 +372,35 @@ _WORKER: dict[NoticeType, Entry] = {
 }
 
 _ADMIN: dict[NoticeType, Entry] = {
+    "job.overdue": Entry(
+        title="A job is late: “{{ job_title }}”",
+        message=(
+            "The work on “{{ job_title }}” was due"
+            "{% if due_at is defined %} at {{ due_at | when(zone) }}{% endif %}."
+        ),
+        link="{{ portal_url }}/admin/jobs/{{ job_id }}",
+        reads=_keys("due_at"),
+    ),
+    "job.worker_left": Entry(
+        title="A worker left “{{ job_title }}”",
+        message="The worker of “{{ job_title }}” left or was replaced; the next is being asked.",
+        link="{{ portal_url }}/admin/jobs/{{ job_id }}",
+    ),
+    "job.dispute_opened": Entry(
+        title="A dispute: “{{ job_title }}”",
+        message=(
+            "“{{ job_title }}” is in dispute"
+            "{% if evidence_until is defined %}; evidence is taken until {{ evidence_until | when(zone) }}{% endif %}."
+        ),
+        link="{{ portal_url }}/admin/jobs/{{ job_id }}",
+        reads=_keys("evidence_until"),
+    ),
+    "job.dispute_reminder": Entry(
+        title="A dispute waits for your ruling: “{{ job_title }}”",
+        message="The evidence about “{{ job_title }}” is in. Please rule on the dispute, or dismiss it.",
+        action="Rule on it",
+        link="{{ portal_url }}/admin/jobs/{{ job_id }}",
+    ),
     "job.rescue": Entry(
         title="A job needs you: “{{ job_title }}”",
         message=(

@@ -45,6 +45,8 @@ def only(*roles: Role, owner: Owner) -> Access:
 
 CLIENT_ACT = only(Role.CLIENT, owner=Owner.JOB_CLIENT)
 WORKER_ACT = only(Role.WORKER, owner=Owner.JOB_WORKER)
+PARTY = only(Role.CLIENT, Role.WORKER, owner=Owner.JOB_PARTY)
+CLIENT_OR_ADMIN = only(Role.CLIENT, Role.ADMIN, owner=Owner.JOB_CLIENT)
 PARTY_OR_ADMIN = only(*Role, owner=Owner.JOB_PARTY)  # and admins, who see every job
 ADMIN = only(Role.ADMIN, owner=Owner.ANY)
 
@@ -67,6 +69,22 @@ ACCESS: dict[Route, Access] = {
     ("POST", "/jobs/{job_id}/offer/decline"): WORKER_ACT,
     ("POST", "/jobs/{job_id}/quote/approve"): CLIENT_ACT,
     ("POST", "/jobs/{job_id}/quote/decline"): CLIENT_ACT,
+    ("POST", "/jobs/{job_id}/clarify"): CLIENT_ACT,
+    ("POST", "/jobs/{job_id}/raise-price"): CLIENT_ACT,
+    ("POST", "/jobs/{job_id}/price/approve"): CLIENT_ACT,
+    ("POST", "/jobs/{job_id}/price/decline"): CLIENT_ACT,
+    ("POST", "/jobs/{job_id}/revision-quote"): WORKER_ACT,
+    ("POST", "/jobs/{job_id}/revision-quote/approve"): CLIENT_ACT,
+    ("POST", "/jobs/{job_id}/revision-quote/decline"): CLIENT_ACT,
+    ("GET", "/jobs/{job_id}/cancel-preview"): CLIENT_OR_ADMIN,
+    ("POST", "/jobs/{job_id}/cancel"): CLIENT_OR_ADMIN,
+    ("GET", "/jobs/{job_id}/withdraw-preview"): WORKER_ACT,
+    ("POST", "/jobs/{job_id}/withdraw"): WORKER_ACT,
+    ("POST", "/jobs/{job_id}/extend-review"): CLIENT_ACT,
+    ("POST", "/jobs/{job_id}/dispute"): PARTY,
+    ("GET", "/jobs/{job_id}/dispute"): PARTY_OR_ADMIN,
+    ("POST", "/jobs/{job_id}/dispute/evidence"): PARTY,
+    ("POST", "/jobs/{job_id}/dispute/withdraw"): PARTY,
     ("POST", "/jobs/{job_id}/start"): WORKER_ACT,
     ("POST", "/jobs/{job_id}/submit"): WORKER_ACT,
     ("POST", "/jobs/{job_id}/approve"): CLIENT_ACT,
@@ -88,6 +106,11 @@ ACCESS: dict[Route, Access] = {
     ("GET", "/admin/jobs/{job_id}"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/assign"): ADMIN,
     ("POST", "/admin/clients/{client_id}/credits"): ADMIN,
+    ("POST", "/admin/jobs/{job_id}/reassign"): ADMIN,
+    ("POST", "/admin/jobs/{job_id}/extend-deadline"): ADMIN,
+    ("POST", "/admin/jobs/{job_id}/propose-price"): ADMIN,
+    ("POST", "/admin/jobs/{job_id}/dispute/rule"): ADMIN,
+    ("POST", "/admin/jobs/{job_id}/dispute/dismiss"): ADMIN,
     ("GET", "/admin/policies"): ADMIN,
     ("GET", "/admin/policies/{version}"): ADMIN,
     ("POST", "/admin/policies"): ADMIN,

@@ -29,10 +29,11 @@ def test_the_history_stays_short(counts: Counts) -> None:
 def test_the_process_asks_for_no_more_than_it_needs(counts: Counts) -> None:
     job = counts.job
     # Two regular activities: the accept and the approval have rivals, and are in the history before they have effects.
-    assert (job.updates, job.timers, job.signals, job.activities) == (4, 2, 0, 2)
+    # Three timers: the offer, the work's due time, the client's time to review.
+    assert (job.updates, job.timers, job.signals, job.activities) == (4, 3, 0, 2)
     assert (job.local_activities, job.local_batches) == (6, 3)
     assert (job.upserts, job.children, job.workflow_tasks) == (5, 2, 8)
-    assert sum(job.actions().values()) == 19
+    assert sum(job.actions().values()) == 20
     assert (counts.payout.activities, counts.payout.timers, counts.payout.upserts) == (2, 0, 0)
 
 
@@ -47,7 +48,8 @@ def test_an_act_is_one_request_and_two_reads(counts: Counts, act: str) -> None:
 def test_a_post_is_one_request(counts: Counts) -> None:
     call = counts.calls["POST /jobs"]
     assert call.temporal == {"start_workflow_execution": 1}
-    assert call.mongodb == {
+    # The policy is read once in five seconds by a process.
+    assert {name: times for name, times in call.mongodb.items() if name != "policies.find"} == {
         "users.find": 1,
         "subscriptions.find": 1,
         "idempotency_keys.insert": 1,
@@ -61,15 +63,28 @@ def test_an_activity_writes_each_thing_once(counts: Counts) -> None:
         "parse_brief_with_rules": {"jobs.find": 1},
         "hold_credits": {"transactions.insert": 1},
         "rank_workers": {"users.find": 1, "work_history.find": 1, "rankings.insert": 1},
-        # three changes: offered, started, submitted
-        "record_change": {"jobs.update": 3, "offers.update": 1, "users.update": 1, "outbox.insert": 3},
+        # the worker's hours say until when the offer stands
+        "make_offer": {
+            "users.find": 1,
+            "jobs.update": 1,
+            "offers.update": 1,
+            "users.update": 1,
+            "outbox.insert": 1,
+        },
+        # two changes: started, submitted; tracked time ends with the second
+        "record_change": {"jobs.update": 2, "outbox.insert": 2, "running_timers.find": 1},
         "assign_worker": {"users.update": 2, "jobs.update": 1, "offers.update": 1, "outbox.insert": 1},
-        "complete_job": {
+        "settle_job": {
             "transactions.insert": 2,
             "users.update": 1,
             "work_history.update": 1,
             "jobs.update": 1,
             "outbox.insert": 1,
+            # the estimate beside the time that was tracked
+            "jobs.find": 1,
+            "time_entries.find": 1,
+            "running_timers.find": 1,
+            "estimates.update": 1,
         },
         "send_transfer": {"users.find": 1},
         "record_payout_sent": {"transactions.insert": 1, "jobs.update": 1, "outbox.insert": 1},

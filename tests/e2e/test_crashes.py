@@ -106,7 +106,7 @@ async def test_the_worker_dies_between_two_writes(
 
 async def through_a_death(platform: Platform, person: Person, job_id: str, act: str, writes: int) -> Json:
     """Act, and repeat until it is answered, while the worker dies of it and another takes over."""
-    activity = {"offer/accept": "assign_worker", "approve": "complete_job"}[act]
+    activity = {"offer/accept": "assign_worker", "approve": "settle_job"}[act]
     await platform.work(dying_in=activity, after_writes=writes)
     answer = asyncio.ensure_future(person.act(job_id, act))
     await platform.death("worker")
@@ -195,7 +195,7 @@ async def test_a_revision_asked_for_after_a_lost_approval(
     await worker.act(job_id, "start")
     await worker.upload(job_id)
     await worker.act(job_id, "submit", {})
-    await lose_act(platform, client, f"/jobs/{job_id}/approve", "complete_job", after_writes=6)
+    await lose_act(platform, client, f"/jobs/{job_id}/approve", "settle_job", after_writes=6)
     revision = {"reason": "the second chart is missing"}
     if await refusal(client.act(job_id, "request-revision", revision)) is None:
         await work(job_id, client, worker)

@@ -60,37 +60,55 @@ def test_every_status_and_phase_is_used() -> None:
     assert {cell.action for _, cell in CELLS} == set(Action)
 
 
-def _walks(state: State, held: bool, seen: frozenset[tuple[State, bool]]) -> list[tuple[State, bool]]:
-    """The ends of every walk (each pair of state and hold once), with whether a hold is open there."""
-    if state in ENDS:
-        return [(state, held)]
-    ends = []
-    for cell in TABLE[state]:
-        after = _after(cell, held)
-        if (cell.to, after) not in seen:
-            ends += _walks(cell.to, after, seen | {(cell.to, after)})
-    return ends
-
-
 def _after(cell: Cell, held: bool) -> bool:
-    if cell.hold is HoldEffect.HOLD:
-        assert not held, f"{cell} holds a second time"
-        return True
-    if cell.hold in (HoldEffect.POST, HoldEffect.RELEASE):
-        assert held, f"{cell} resolves a hold that is not there"
-        return False
-    return held
+    """Whether credits are held after a cell."""
+    match cell.hold:
+        case HoldEffect.HOLD:
+            assert not held, f"{cell} holds a second time"
+            return True
+        case HoldEffect.NONE | HoldEffect.REFUND:
+            return held
+        case HoldEffect.HOLD_MORE | HoldEffect.HOLD_AGAIN:
+            assert held, f"{cell} adds to a hold that is not there"
+            return True
+        case _:
+            assert held, f"{cell} resolves a hold that is not there"
+            return False
+
+
+def _walk() -> set[tuple[State, bool]]:
+    """Every pair of a state and whether credits are held there that can be reached."""
+    seen, waiting = {(INITIAL, False)}, [(INITIAL, False)]
+    while waiting:
+        state, held = waiting.pop()
+        for cell in TABLE[state]:
+            pair = (cell.to, _after(cell, held))
+            if pair not in seen:
+                seen.add(pair)
+                waiting.append(pair)
+    return seen
 
 
 def test_no_walk_ends_with_a_hold_open() -> None:
-    ends = _walks(INITIAL, False, frozenset({(INITIAL, False)}))
-    assert {state for state, _ in ends} == ENDS
-    assert not any(held for _, held in ends)
+    walked = _walk()
+    assert {state for state, _ in walked if state in ENDS} == ENDS
+    assert not any(held for state, held in walked if state in ENDS)
 
 
-def test_pay_is_earned_exactly_where_the_hold_is_spent() -> None:
+def test_credits_are_held_in_exactly_the_states_that_may_spend_them() -> None:
+    """So no state is reached both with and without a hold."""
+    walked = _walk()
+    assert len(walked) == len(TABLE)
+
+
+def test_pay_moves_exactly_where_the_hold_is_spent() -> None:
+    """All of it, or a part; and a cancel by an admin pays the worker without the client."""
     for _, cell in CELLS:
         assert (cell.hold is HoldEffect.POST) == (cell.pay is PayEffect.ACCRUE), cell
+        assert (cell.hold is HoldEffect.REFUND) == (cell.pay is PayEffect.REVERSE), cell
+        assert (cell.hold is HoldEffect.HOLD_MORE) == (cell.pay is PayEffect.RAISE), cell
+        if cell.hold in (HoldEffect.SPLIT, HoldEffect.HOLD_AGAIN):
+            assert cell.pay is PayEffect.ACCRUE_PART, cell
 
 
 def test_the_job_workflow_closes_where_only_followers_act() -> None:

@@ -45,6 +45,7 @@ SHORT = JobPolicy(
     quote_consent_seconds=1,
     auto_approve_seconds=1,
     rating_window_seconds=1,
+    dispute_window_seconds=1,
 )
 Scenario = Callable[[JobHarness], Awaitable[dict[str, WorkflowHandle[Any, Any]]]]
 SCENARIOS: dict[str, Scenario] = {}
@@ -82,7 +83,7 @@ async def _rate(jobs: JobHarness, job: Job, actor: Actor, actor_id: str) -> None
 @scenario
 async def approved(jobs: JobHarness) -> dict[str, WorkflowHandle[Any, Any]]:
     """The main road, with both ratings, archive, and a payout held for want of an account, then sent."""
-    job, worker = await _to_review(jobs)
+    job, worker = await _to_review(jobs, policy=JobPolicy(dispute_window_seconds=1))
     await jobs.approve(job)
     await jobs.handle(job).result()
     client = jobs.resources.client

@@ -15,10 +15,11 @@ from temporalio.worker import Worker
 
 from app.documents import utcnow
 from app.ids import new_id
-from app.jobs.change import TimelineEntry
+from app.jobs.change import Accrual, TimelineEntry
 from app.jobs.models import Job
 from app.jobs.policy import JobPolicy, Urgency
 from app.lifecycle import Action, Actor, Phase, Status
+from app.money.keys import accrue_key, complete_key, hold_key, release_key
 from tests.conftest import Database
 
 PAY = 4_500  # USD cents
@@ -92,8 +93,10 @@ async def insert_job(
         status=status,
         phase=phase,
     )
+    job_id = new_id()
+    ending = [complete_key(job_id), accrue_key(job_id)] if worker_id else [release_key(job_id)]
     job = Job(
-        id=new_id(),
+        id=job_id,
         client_id=client_id,
         worker_id=worker_id,
         title="A banner",
@@ -105,6 +108,8 @@ async def insert_job(
         rate=100,
         policy=JobPolicy(),
         earned_usd_cents=PAY if worker_id else 0,
+        accruals=[Accrual(number=1, worker_id=worker_id, usd_cents=PAY)] if worker_id else [],
+        ledger_keys=[hold_key(job_id), *ending],
         timeline=[entry] if seq else [],
         created_at=created_at or now - timedelta(hours=1),
         updated_at=now,

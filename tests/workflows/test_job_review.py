@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 
 from activities.jobs import JobActivities
+from api.job_desk import JobDesk
 from api.job_gateway import ActRefusedError, JobGateway
 from api.routers import admin_jobs
 from api.routers.admin_jobs import AssignBody
-from api.routers.job_acts import JobDesk
 from api.security import Principal
 from app.documents import utcnow
 from app.ids import new_id
@@ -32,9 +32,10 @@ from app.settings import Settings
 from app.users.models import Role
 from app.users.store import UserStore
 from tests.support.jobs import JobHarness, RefusedError
-from workflows.contracts import Act, AssignWorker, JobInput, RankedWorker, RankWorkers, Update
+from workflows.contracts import Act, JobInput, Update
 from workflows.job_options import STORE
 from workflows.job_state import JobState
+from workflows.messages import AssignWorker, RankedWorker, RankWorkers
 from workflows.starting import job_input
 
 MAX_EVENTS = 51_200  # of one workflow, before the server ends it

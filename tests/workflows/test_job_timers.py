@@ -145,4 +145,10 @@ async def test_an_answer_in_time_leaves_no_timer_behind(skipping_jobs: Skipping)
     await env.sleep(timedelta(days=30))
     stored = await jobs.stored(job)
     assert stored.worker_id == worker
-    assert stored.timeline[-1].action is Action.ACCEPT_OFFER
+    actions = [entry.action for entry in stored.timeline]
+    assert Action.EXPIRE_OFFER not in actions
+    assert actions[actions.index(Action.ACCEPT_OFFER) + 1 :][:3] == [
+        Action.REMIND_WORKER,
+        Action.REMIND_WORKER,
+        Action.MARK_OVERDUE,
+    ]

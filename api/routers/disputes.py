@@ -1,0 +1,178 @@
+"""Disputes over open work: opened by either side, fed with evidence, ended by an admin or by who opened it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import ConfigDict, Field, StringConstraints
+
+from api.idempotency import IdempotencyDep
+from api.job_desk import ACT, ActView, DeskDep, Reason
+from api.openapi import AUTHENTICATED, CREATING, WITH_BODY, problems
+from api.security import AdminOnly, AnyRole, ClientOrWorker
+from api.types import EntityId, PathId, RequestModel, ResponseModel
+from app.disputes.models import Evidence
+from app.disputes.store import add_evidence, evidence_of
+from app.errors import NotFoundError
+from app.jobs.change import DisputeStatus
+from app.jobs.models import Job
+from app.jobs.policy import BASIS
+from app.lifecycle import Actor
+from workflows.contracts import Act, Reasoned, Rule, Update
+
+router = APIRouter(tags=["disputes"])
+
+_READ = (*AUTHENTICATED, "not-found", "invalid-request")
+
+
+class DisputeBody(RequestModel):
+    """What is wrong, in the words of the one who asks for a ruling; both sides and the admins read it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "The files are not what we agreed"}]}
+    )
+    reason: Reason
+
+
+class RuleBody(RequestModel):
+    """The worker's share in basis points, from none (all back to the client) to the whole, and why."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"workerShareBasisPoints": 6000, "reason": "Most of it is usable"}]}
+    )
+    worker_share_basis_points: Annotated[int, Field(strict=True, ge=0, le=BASIS)]
+    reason: Reason
+
+
+class EvidenceBody(RequestModel):
+    """What the admin should know; files are those of the job."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "See the second file, page 3"}]})
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=5_000)]
+    file_ids: Annotated[list[EntityId], Field(max_length=20)] = Field(default_factory=list)
+
+
+class EvidenceView(ResponseModel):
+    """One statement, by one side."""
+
+    by: Actor
+    at: datetime
+    text: str
+    file_ids: list[EntityId]
+
+
+class DisputeView(ResponseModel):
+    """The last dispute of a job, and what both sides said."""
+
+    number: int
+    status: DisputeStatus
+    opened_by: Actor
+    reason: str
+    opened_at: datetime
+    evidence_until: datetime
+    worker_share_basis_points: int | None = None
+    ruling_reason: str | None = None
+    closed_at: datetime | None = None
+    evidence: list[EvidenceView]
+
+
+@router.post("/jobs/{job_id}/dispute", responses=problems(*ACT, *WITH_BODY, "idempotency-key-reused"))
+async def open_dispute(
+    job_id: PathId, body: DisputeBody, principal: ClientOrWorker, desk: DeskDep
+) -> ActView:
+    """Ask for a ruling. All deadlines of the job stand still until it is closed."""
+    job = await desk.job(job_id, principal)
+    act = Reasoned(**desk.fields(principal, body), reason=body.reason)
+    number = _number(job) + (0 if _is_open(job) else 1)
+    update_id = f"{Update.OPEN_DISPUTE}:{act.actor}:{number}"
+    return await desk.hand_over(job, Update.OPEN_DISPUTE, update_id, act)
+
+
+@router.get("/jobs/{job_id}/dispute", responses=problems(*_READ))
+async def read_dispute(job_id: PathId, principal: AnyRole, desk: DeskDep) -> DisputeView:
+    """The job's last dispute, with the evidence of both sides."""
+    job = await desk.job(job_id, principal)
+    if job.dispute is None:
+        raise NotFoundError("There is no dispute about this job.")
+    evidence = await evidence_of(desk.queries.database, job.id, job.dispute.number)
+    fields = job.dispute.model_dump(exclude={"opened_by_id"})
+    return DisputeView(**fields, evidence=[_evidence(item) for item in evidence])
+
+
+@router.post(
+    "/jobs/{job_id}/dispute/evidence",
+    status_code=201,
+    response_model=EvidenceView,
+    responses=problems(
+        *AUTHENTICATED, *WITH_BODY, *CREATING, "wrong-role", "not-found", "wrong-state", "evidence-closed"
+    ),
+)
+async def give_evidence(
+    job_id: PathId,
+    body: EvidenceBody,
+    principal: ClientOrWorker,
+    desk: DeskDep,
+    idempotency: IdempotencyDep,
+) -> object:
+    """Add what the admin should know, while the evidence is open."""
+    job = await desk.job(job_id, principal)
+
+    async def work(evidence_id: str) -> EvidenceView:
+        evidence = await add_evidence(
+            desk.queries.database,
+            job,
+            evidence_id=evidence_id,
+            by=Actor(principal.role.value),
+            author_id=principal.user_id,
+            text=body.text,
+            file_ids=body.file_ids,
+        )
+        return _evidence(evidence)
+
+    return await idempotency.run(principal.user_id, body, work)
+
+
+@router.post("/jobs/{job_id}/dispute/withdraw", responses=problems(*ACT, "not-the-opener"))
+async def withdraw_dispute(job_id: PathId, principal: ClientOrWorker, desk: DeskDep) -> ActView:
+    """Take the dispute back, if you opened it; the job goes on where it was."""
+    job = await desk.job(job_id, principal)
+    update_id = f"{Update.WITHDRAW_DISPUTE}:{_number(job)}:{principal.role.value}"
+    return await desk.hand_over(job, Update.WITHDRAW_DISPUTE, update_id, Act(**desk.fields(principal)))
+
+
+@router.post(
+    "/admin/jobs/{job_id}/dispute/rule", responses=problems(*ACT, *WITH_BODY, "idempotency-key-reused")
+)
+async def rule(job_id: PathId, body: RuleBody, principal: AdminOnly, desk: DeskDep) -> ActView:
+    """End the dispute with a share for the worker; the rest returns to the client."""
+    job = await desk.job(job_id, principal)
+    act = Rule(
+        **desk.fields(principal, body),
+        reason=body.reason,
+        worker_share_basis_points=body.worker_share_basis_points,
+    )
+    return await desk.hand_over(job, Update.RULE, f"{Update.RULE}:{_number(job)}", act)
+
+
+@router.post(
+    "/admin/jobs/{job_id}/dispute/dismiss", responses=problems(*ACT, *WITH_BODY, "idempotency-key-reused")
+)
+async def dismiss(job_id: PathId, body: DisputeBody, principal: AdminOnly, desk: DeskDep) -> ActView:
+    """Find nothing to rule on: the job goes on where it was, with its deadlines moved."""
+    job = await desk.job(job_id, principal)
+    act = Reasoned(**desk.fields(principal, body), reason=body.reason)
+    return await desk.hand_over(job, Update.DISMISS_DISPUTE, f"{Update.DISMISS_DISPUTE}:{_number(job)}", act)
+
+
+def _number(job: Job) -> int:
+    return job.dispute.number if job.dispute else 0
+
+
+def _is_open(job: Job) -> bool:
+    return job.dispute is not None and job.dispute.status is DisputeStatus.OPEN
+
+
+def _evidence(item: Evidence) -> EvidenceView:
+    return EvidenceView(by=item.by, at=item.at, text=item.text, file_ids=item.file_ids)
