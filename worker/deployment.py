@@ -28,8 +28,9 @@ from workflows.connection import connect
 UNVERSIONED = ""  # the build id that stands for workers without one
 WAIT_SECONDS = 30.0
 _PAUSE_SECONDS = 0.3
-# The workers of a new build have not been seen by the server yet, or not on every task queue.
-_NOT_YET = (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION)
+# The workers of a new build have not been seen by the server yet, or not on every task queue; or the deployment was
+# changed a moment ago, and the server takes one change at a time.
+_NOT_YET = (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.RESOURCE_EXHAUSTED)
 
 
 @dataclass(frozen=True, slots=True)
