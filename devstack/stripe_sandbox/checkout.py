@@ -144,6 +144,7 @@ def _build(call: Call, items: list[Object], customer: Object | None, expires_at:
         "invoice_creation": None,
         "livemode": False,
         "locale": params.get("locale"),
+        "managed_payments": None,
         "metadata": merge_metadata({}, params.get("metadata", {})),
         "mode": params["mode"],
         "origin_context": None,
