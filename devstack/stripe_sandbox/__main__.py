@@ -30,6 +30,25 @@ def main() -> None:
     parser.add_argument(
         "--transfer-seconds", type=float, default=0, help="until transferred money is available"
     )
+    parser.add_argument("--charge-seconds", type=float, default=0, help="until a charge's money is available")
+    parser.add_argument("--webhook-url", help="endpoint of every platform's own events")
+    parser.add_argument("--webhook-secret", default="", help="what they are signed with")
+    parser.add_argument("--connect-webhook-url", help="endpoint of the events of connected accounts")
+    parser.add_argument("--connect-webhook-secret", default="", help="what they are signed with")
+    parser.add_argument(
+        "--webhook-retry-seconds", type=float, default=5, help="until the first repeat of a failed delivery"
+    )
+    parser.add_argument(
+        "--dunning-days",
+        default="3,5,7",
+        help="from one failed attempt at an invoice to the next, with commas",
+    )
+    parser.add_argument(
+        "--dunning-end",
+        choices=("cancel", "past_due", "unpaid"),
+        default="cancel",
+        help="what becomes of a subscription after the last attempt",
+    )
     arguments = parser.parse_args()
     options = Options(
         public_url=arguments.public_url or f"http://{arguments.host}:{arguments.port}",
@@ -37,6 +56,14 @@ def main() -> None:
         starting_balance=arguments.starting_balance,
         payout_seconds=arguments.payout_seconds,
         transfer_seconds=arguments.transfer_seconds,
+        charge_seconds=arguments.charge_seconds,
+        dunning_days=tuple(float(days) for days in arguments.dunning_days.split(",") if days),
+        dunning_end=arguments.dunning_end,
+        webhook_url=arguments.webhook_url,
+        webhook_secret=arguments.webhook_secret,
+        connect_webhook_url=arguments.connect_webhook_url,
+        connect_webhook_secret=arguments.connect_webhook_secret,
+        webhook_retry_seconds=arguments.webhook_retry_seconds,
     )
     store = Store(arguments.data)
     try:

@@ -33,6 +33,7 @@ from devstack.stripe_sandbox import (
     test_clocks,
     topups,
     transfers,
+    webhook_endpoints,
 )
 from devstack.stripe_sandbox.call import Call, Endpoint, Options, without_private
 from devstack.stripe_sandbox.errors import StripeFault
@@ -60,6 +61,7 @@ ENDPOINTS: list[Endpoint] = [
     *portal.ENDPOINTS,
     *test_clocks.ENDPOINTS,
     *events.ENDPOINTS,
+    *webhook_endpoints.ENDPOINTS,
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from devstack.stripe_sandbox import errors
+from devstack.stripe_sandbox import deliveries, errors
 from devstack.stripe_sandbox.call import API_VERSION, Call, Endpoint, without_private
 from devstack.stripe_sandbox.forms import LIST_PARAMS, Param
 from devstack.stripe_sandbox.store import Object, new_id
@@ -36,7 +36,8 @@ def emit(
     }
     if owner != call.platform:
         event["account"] = owner
-    call.tx.insert(owner, event)
+    pending = deliveries.plan(call, event)
+    call.tx.insert(owner, event | {"pending_webhooks": pending, "_delivered": pending == 0})
 
 
 def emit_change(call: Call, owner: str, event_type: str, before: Object, after: Object) -> None:

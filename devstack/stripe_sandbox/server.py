@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: Stripe's API under /v1, its onboarding page under /setup, the controls under /_sandbox."""
+"""The sandbox over HTTP: Stripe's API under /v1, its pages, the controls under /_sandbox."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import base64
 import binascii
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -17,6 +19,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from devstack.stripe_sandbox import errors, forms
 from devstack.stripe_sandbox.call import API_VERSION, Options
+from devstack.stripe_sandbox.controls import Controls
+from devstack.stripe_sandbox.courier import Courier
 from devstack.stripe_sandbox.engine import Answer, Engine, Request
 from devstack.stripe_sandbox.errors import StripeFault
 from devstack.stripe_sandbox.faults import Fault, Faults
@@ -213,7 +217,18 @@ async def _healthz(http: HttpRequest) -> Response:
 def create_app(store: Store, options: Options) -> Starlette:
     """The ASGI application."""
     server = Server(store, options)
+    courier = Courier(store, server.engine, options)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        carrying = asyncio.create_task(courier.run())
+        yield
+        carrying.cancel()
+        await asyncio.gather(carrying, return_exceptions=True)
+
     return Starlette(
+        lifespan=lifespan,
         routes=[
             Route("/healthz", _healthz),
             Route("/_sandbox/faults", server.add_fault, methods=["POST"]),
@@ -222,6 +237,7 @@ def create_app(store: Store, options: Options) -> Starlette:
             Route("/_sandbox/clock", server.advance_clock, methods=["POST"]),
             Route("/_sandbox/accounts/{account}/onboard", server.onboard, methods=["POST"]),
             *Pages(server.engine).routes(),
+            *Controls(server.engine, courier).routes(),
             Route("/{path:path}", server.api, methods=["GET", "POST", "DELETE"]),
-        ]
+        ],
     )

@@ -146,6 +146,14 @@ class Store:
     def close(self) -> None:
         self._connection.close()
 
+    def anything_due(self) -> bool:
+        """Whether some action's time has come; looked up without a transaction, since it is asked often."""
+        row = self._connection.execute(
+            "SELECT 1 FROM due WHERE clock = '' AND at <= ? + (SELECT ahead_seconds FROM clock) LIMIT 1",
+            (time.time(),),
+        ).fetchone()
+        return row is not None
+
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Everything inside is committed together, or not at all."""
@@ -304,12 +312,6 @@ class Transaction:
             "INSERT INTO due (at, action, owner, object_id, clock) VALUES (?, ?, ?, ?, ?)",
             (at, action, owner, object_id, clock),
         )
-
-    def anything_due(self) -> bool:
-        row = self._connection.execute(
-            "SELECT 1 FROM due WHERE clock = '' AND at <= ? LIMIT 1", (self.now,)
-        ).fetchone()
-        return row is not None
 
     def take_due(self, *, until: float, clock: str = "") -> Due | None:
         """The oldest action whose time has come; it is removed."""
