@@ -17,6 +17,7 @@ from app.jobs.models import offer_id, ranking_id
 from app.jobs.payouts import SETTLED, payout_of
 from app.jobs.projection import JobNotFoundError
 from app.lifecycle import CANCELLED, COMPLETION_DISPUTED, Action, Actor, Status
+from app.money.effects import correction_id
 from app.money.journal import ledger_collection
 from app.money.keys import transfer_key
 from app.reviews.models import review_id
@@ -98,9 +99,17 @@ async def _by_id(database: Database, collection: str, ids: list[str]) -> list[Ro
 
 
 async def _transactions(database: Database, job: Row) -> AsyncIterator[Row]:
-    """The journal's rows of a job: those that its process has made, in order; then the transfers of what was earned."""
+    """The journal's rows of a job: those that its process has made, in order; then the transfers of what was earned.
+
+    Each with its corrections, which are made outside the process and under keys of their own.
+    """
     rows = ledger_collection(database)
     payouts = [transfer_key(job["_id"], accrual["number"]) for accrual in job.get("accruals", [])]
     for key in [*job.get("ledgerKeys", []), *payouts]:
-        if row := await rows.find_one({"key": key}):
+        row = await rows.find_one({"key": key})
+        number = 0
+        while row:
             yield row
+            corrects = row["_id"] if not number else row["corrects"]
+            number += 1
+            row = await rows.find_one({"correctionId": correction_id(corrects, number)})

@@ -13,7 +13,6 @@ from app.documents import utcnow
 from app.lifecycle import Status
 from app.money.audit import Audit, Check, Discrepancy, Hint, OpenHold
 from app.money.journal import HINTS, ledger_collection
-from app.money.keys import hold_key
 
 Row = dict[str, Any]
 
@@ -91,9 +90,6 @@ async def _fault_of(database: AsyncDatabase[Row], hold: OpenHold) -> Discrepancy
 
 
 async def _holds_nothing(database: AsyncDatabase[Row], job_id: str) -> bool:
-    """Whether the job's hold was never made, or ended so long ago that the job should know."""
-    rows = ledger_collection(database)
-    if await rows.find_one({"key": hold_key(job_id)}) is None:
-        return True
-    end = await rows.find_one({"resolvesHold": hold_key(job_id)})
-    return end is not None and bool(utcnow() - end["createdAt"] > _GRACE)
+    """Whether no hold was ever made for the job, or its money last moved so long ago that the job should know."""
+    last = await ledger_collection(database).find({"jobId": job_id}).sort("createdAt", -1).limit(1).to_list()
+    return not last or bool(utcnow() - last[0]["createdAt"] > _GRACE)

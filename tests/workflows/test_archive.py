@@ -16,13 +16,22 @@ from temporalio.testing import WorkflowEnvironment
 from activities.archive import ArchiveActivities
 from app.documents import utcnow
 from app.gateways.storage import Storage, StorageUnavailableError
+from app.jobs.archive import gather
 from app.jobs.models import offer_id, ranking_id
 from app.jobs.payouts import PayoutStatus, record_payout
 from app.lifecycle import Phase, Status
 from app.money.credits import Credits
 from app.money.earnings import Earnings
 from app.money.journal import ensure_indexes
-from app.money.keys import accrue_key, complete_key, hold_key, period_grant_key, release_key, transfer_key
+from app.money.keys import (
+    accrue_key,
+    complete_key,
+    hold_key,
+    period_grant_key,
+    refund_key,
+    release_key,
+    transfer_key,
+)
 from app.settings import Settings
 from devstack.stack import Stack
 from tests.conftest import Database
@@ -156,6 +165,22 @@ async def test_a_completed_jobs_whole_record_is_written_and_noted(scene: Scene) 
     assert (job["status"], job["phase"], job["seq"]) == ("completed", "archived", 10)
     assert [entry["action"] for entry in job["timeline"][1:]] == ["archive"]
     assert job["archivedAt"] is not None
+
+
+async def test_refunds_and_reversals_are_in_the_record(scene: Scene) -> None:
+    """They are written under keys that the job's process knows nothing of."""
+    job_id = await insert_job(scene.database, client_id=scene.client_id, worker_id=scene.worker_id)
+    await scene.hold_and(job_id, completed=True)
+    credits_, spent = Credits(scene.database), complete_key(job_id)
+    for act in ("1", "2"):
+        await credits_.refund(scene.client_id, spent, 20, key=refund_key(job_id, act), reason="test")
+    record = await gather(scene.database, job_id, at=utcnow())
+    assert [(row["kind"], row["amount"]) for row in record["transactions"]] == [
+        ("credit_hold", PRICE),
+        ("hold_resolution", PRICE),
+        ("credit_refund", 20),
+        ("credit_refund", 20),
+    ]
 
 
 async def test_a_record_is_completed_when_the_held_payout_is_sent(scene: Scene) -> None:
