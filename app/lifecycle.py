@@ -189,6 +189,9 @@ INITIAL = POSTED
 ENDS = frozenset({ARCHIVED, CANCELLED})
 # In these the job's own workflow has ended; what is left belongs to workflows that outlive it.
 CLOSED_TO_JOB_WORKFLOW = frozenset({RATING, COMPLETION_DISPUTED, ARCHIVED, CANCELLED})
+# The process leaves these by itself; in every other state of its own it waits, and what the system does there is done
+# by a clock.
+AT_ONCE = frozenset({POSTED, PARSING, RANKING})
 # A worker holds the job and owes work by its due time.
 WORK_IS_DUE = frozenset({READY, WORKING, REVISION_REQUESTED})
 DISPUTED = frozenset({WORK_DISPUTED, REVIEW_DISPUTED, REVISION_DISPUTED})
@@ -392,3 +395,10 @@ def cell_for(state: State, action: Action, actor: Actor) -> Cell:
 def allowed_actions(state: State, actor: Actor) -> frozenset[Action]:
     """What an actor may do in a state."""
     return frozenset(cell.action for cell in TABLE[state] if cell.actor is actor)
+
+
+def timers(state: State) -> tuple[Action, ...]:
+    """What clocks do in a state if nobody acts; nothing where the process does not wait."""
+    if state in AT_ONCE:
+        return ()
+    return tuple(cell.action for cell in TABLE[state] if cell.actor is Actor.SYSTEM)

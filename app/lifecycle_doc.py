@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from app.generated_file import keep
-from app.lifecycle import ENDS, INITIAL, TABLE, Actor, Cell, State
+from app.lifecycle import (
+    AT_ONCE,
+    CLOSED_TO_JOB_WORKFLOW,
+    ENDS,
+    INITIAL,
+    TABLE,
+    Actor,
+    Cell,
+    Phase,
+    State,
+    Status,
+    timers,
+)
 
 FILE = Path(__file__).parents[1] / "docs" / "lifecycle.md"
 
@@ -22,9 +35,30 @@ job's own process: its timers and its activities.
 """
 
 
+_DIAGRAMS = """
+## As diagrams
+
+One for each part of life. A state says what ends its wait: the clocks that run in it, and what an admin may do; or that
+the process goes on at once. Acts that leave the state as it is are not drawn. From every state there is
+a way to an end even if client and worker stay silent, and no act makes or loses money: `tests/lifecycle` explores all
+of it with the process's own code.
+"""
+
+_PARTS: dict[str, Callable[[State], bool]] = {
+    "Finding a price and a worker": lambda state: state.status in (Status.PENDING, Status.MATCHING),
+    "The work and its review": lambda state: (
+        state.status in (Status.ASSIGNED, Status.IN_PROGRESS, Status.REVIEW, Status.REVISION)
+        and state.phase is not Phase.DISPUTED
+    ),
+    "Disputes": lambda state: state.phase is Phase.DISPUTED,
+    "After the work": lambda state: state.status is Status.COMPLETED and state.phase is not Phase.DISPUTED,
+}
+
+
 def render() -> str:
     """The whole page."""
-    return _HEAD + _table() + "\n## As a diagram\n\n```mermaid\n" + _diagram() + "```\n"
+    parts = (f"\n### {title}\n\n```mermaid\n{_diagram(part)}```\n" for title, part in _PARTS.items())
+    return _HEAD + _table() + _DIAGRAMS + "".join(parts)
 
 
 def _table() -> str:
@@ -41,14 +75,48 @@ def _row(state: State, cell: Cell) -> str:
     return f"| `{state}` | {cell.actor} | `{cell.action}` | `{cell.to}` | {' | '.join(effects)} |"
 
 
-def _diagram() -> str:
-    lines = ["stateDiagram-v2", f"  [*] --> {_node(INITIAL)}"]
-    for state, cells in TABLE.items():
-        for cell in cells:
-            who = "" if cell.actor is Actor.SYSTEM else f" ({cell.actor})"
-            lines.append(f"  {_node(state)} --> {_node(cell.to)}: {cell.action}{who}")
-    lines += [f"  {_node(state)} --> [*]" for state in sorted(ENDS)]
+def _diagram(part: Callable[[State], bool]) -> str:
+    """The states of one part of life, and where they lead; a state of another part is only named."""
+    lines = ["stateDiagram-v2"]
+    own = [state for state in TABLE if part(state)]
+    near = dict.fromkeys(cell.to for state in own for cell in TABLE[state])
+    for state in dict.fromkeys([*own, *near]):
+        lines += [
+            f"  {_node(state)} : {text}"
+            for text in [str(state), *(_waits(state) if part(state) or state in ENDS else [])]
+        ]
+    if part(INITIAL):
+        lines.append(f"  [*] --> {_node(INITIAL)}")
+    for state in own:
+        lines += _edges(state)
+    lines += [f"  {_node(state)} --> [*]" for state in sorted(ENDS) if state in near]
     return "\n".join(lines) + "\n"
+
+
+def _waits(state: State) -> list[str]:
+    """What ends a wait in the state: clocks, and admins."""
+    if state in ENDS:
+        return ["the end"]
+    if state in AT_ONCE:
+        return ["goes on at once"]
+    owner = "clocks of ratings and archive" if state in CLOSED_TO_JOB_WORKFLOW else "clock"
+    clocks = [f"{owner} - {', '.join(timers(state))}"] if timers(state) else []
+    admin = dict.fromkeys(cell.action for cell in TABLE[state] if cell.actor is Actor.ADMIN)
+    return clocks + ([f"admin - {', '.join(admin)}"] if admin else [])
+
+
+def _edges(state: State) -> list[str]:
+    """One arrow for each state that it leads to, with all the acts that do."""
+    acts: dict[State, dict[str, list[str]]] = {}
+    for cell in TABLE[state]:
+        if cell.to != state:
+            who = acts.setdefault(cell.to, {}).setdefault(cell.action, [])
+            who += [] if cell.actor is Actor.SYSTEM else [cell.actor.value]
+    return [
+        f"  {_node(state)} --> {_node(to)} : "
+        + ", ".join(f"{action} ({' or '.join(who)})" if who else action for action, who in done.items())
+        for to, done in acts.items()
+    ]
 
 
 def _node(state: State) -> str:

@@ -62,19 +62,7 @@ class JobWorkflow(JobPricing, JobMatching, JobWork, JobLeaving, JobDisputes):
     @workflow.run
     async def run(self, job: JobInput) -> JobResult:  # noqa: ARG002  # read by __init__
         """Live the job's life; ends when only payout, ratings and archive are left."""
-        steps: dict[State, Callable[[], Awaitable[None]]] = {
-            POSTED: self._begin,
-            PARSING: self._read_brief,
-            CLARIFYING: self._await_clarification,
-            QUOTING: self._await_consent,
-            RANKING: self._choose_next,
-            OFFERING: self._await_answer,
-            RESCUE: self._await_rescue,
-            REPRICING: self._await_new_price,
-            AWAITING_APPROVAL: self._await_approval,
-            QUOTING_REVISION: self._await_revision_consent,
-            **dict.fromkeys(DISPUTED, self._await_ruling),
-        }
+        steps = self._steps()
         due_time = asyncio.create_task(self._watch_due_time())
         while self._state.state not in CLOSED_TO_JOB_WORKFLOW:
             await self._continue_if_long()
@@ -101,6 +89,22 @@ class JobWorkflow(JobPricing, JobMatching, JobWork, JobLeaving, JobDisputes):
     def state(self) -> JobStateView:
         """The live state, what is awaited and from whom."""
         return self._state.view()
+
+    def _steps(self) -> dict[State, Callable[[], Awaitable[None]]]:
+        """What the process does in each state that it does not simply wait in."""
+        return {
+            POSTED: self._begin,
+            PARSING: self._read_brief,
+            CLARIFYING: self._await_clarification,
+            QUOTING: self._await_consent,
+            RANKING: self._choose_next,
+            OFFERING: self._await_answer,
+            RESCUE: self._await_rescue,
+            REPRICING: self._await_new_price,
+            AWAITING_APPROVAL: self._await_approval,
+            QUOTING_REVISION: self._await_revision_consent,
+            **dict.fromkeys(DISPUTED, self._await_ruling),
+        }
 
     async def _continue_if_long(self) -> None:
         """Begin a new run with the same state where the history would grow past its limit."""
