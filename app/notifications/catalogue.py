@@ -48,7 +48,7 @@ _CLIENT: dict[NoticeType, Entry] = {
         message=(
             "No worker took “{{ job_title }}” at its price. Our team proposes"
             "{% if price_credits is defined %} {{ price_credits | credits }}{% else %} a higher one{% endif %}"
-            "{% if reason is defined and reason %}: {{ reason | truncate(200) }}{% endif %}"
+            "{% if reason is defined and reason %} ({{ reason | truncate(200) }}){% endif %}."
         ),
         more=(
             "{% if expires_at is defined %}The proposal stands until {{ expires_at | when(zone) }}.{% endif %}",
@@ -117,7 +117,7 @@ _CLIENT: dict[NoticeType, Entry] = {
         title="The dispute about “{{ job_title }}” is closed",
         message=(
             "The dispute about “{{ job_title }}” was {{ outcome | default('closed', true) }}"
-            "{% if reason is defined and reason %}: {{ reason | truncate(400) }}{% endif %}"
+            "{% if reason is defined and reason %} ({{ reason | truncate(400) }}){% endif %}."
         ),
         reads=_keys("outcome", "reason"),
     ),
@@ -269,7 +269,7 @@ _WORKER: dict[NoticeType, Entry] = {
         title="The dispute about “{{ job_title }}” is closed",
         message=(
             "The dispute about “{{ job_title }}” was {{ outcome | default('closed', true) }}"
-            "{% if reason is defined and reason %}: {{ reason | truncate(400) }}{% endif %}"
+            "{% if reason is defined and reason %} ({{ reason | truncate(400) }}){% endif %}."
         ),
         reads=_keys("outcome", "reason"),
     ),

@@ -139,7 +139,12 @@ class Caller(StrEnum):
 class Scene(StrEnum):
     """The states of the jobs that are called."""
 
+    CLARIFYING = "clarifying"
     QUOTING = "quoting"
+    RESCUE = "rescue"
+    REPRICING = "repricing"
+    QUOTING_REVISION = "quoting_revision"
+    DISPUTED = "disputed"
     OFFERING = "offering"
     READY = "ready"
     WORKING = "working"
@@ -157,6 +162,8 @@ ANSWERS: dict[str, tuple[int, str]] = {
     "state": (409, "wrong-state"),
     "late": (409, "offer-expired"),
     "no": (409, "offer-declined"),
+    "none": (404, "not-found"),  # of what is the caller's own to see, when it is not there
+    "shut": (409, "evidence-closed"),
     "bare": (409, "no-deliverable"),
     "unsent": (409, "file-not-uploaded"),
     "closed": (409, "rating-window-closed"),
@@ -180,6 +187,39 @@ POST /jobs/{job_id}/quote/approve            quoting               yes    gone  
 POST /jobs/{job_id}/quote/approve            any                   state  gone   role   role   role     role     role
 POST /jobs/{job_id}/quote/decline            quoting               yes    gone   role   role   role     role     role
 POST /jobs/{job_id}/quote/decline            any                   state  gone   role   role   role     role     role
+POST /jobs/{job_id}/clarify                  clarifying            yes    gone   role   role   role     role     role
+POST /jobs/{job_id}/clarify                  any                   state  gone   role   role   role     role     role
+POST /jobs/{job_id}/raise-price              rescue                yes    gone   role   role   role     role     role
+POST /jobs/{job_id}/raise-price              any                   state  gone   role   role   role     role     role
+POST /jobs/{job_id}/price/approve            repricing             yes    gone   role   role   role     role     role
+POST /jobs/{job_id}/price/approve            any                   state  gone   role   role   role     role     role
+POST /jobs/{job_id}/price/decline            repricing             yes    gone   role   role   role     role     role
+POST /jobs/{job_id}/price/decline            any                   state  gone   role   role   role     role     role
+POST /jobs/{job_id}/revision-quote           quoting_revision      role   role   yes    gone   gone     gone     role
+POST /jobs/{job_id}/revision-quote           any                   role   role   state  gone   gone     gone     role
+POST /jobs/{job_id}/revision-quote/approve   quoting_revision      yes    gone   role   role   role     role     role
+POST /jobs/{job_id}/revision-quote/approve   any                   state  gone   role   role   role     role     role
+POST /jobs/{job_id}/revision-quote/decline   quoting_revision      yes    gone   role   role   role     role     role
+POST /jobs/{job_id}/revision-quote/decline   any                   state  gone   role   role   role     role     role
+GET  /jobs/{job_id}/cancel-preview           offering,working,review yes  gone   role   role   role     role     yes
+GET  /jobs/{job_id}/cancel-preview           completed             state  gone   role   role   role     role     state
+POST /jobs/{job_id}/cancel                   offering,working,review yes  gone   role   role   role     role     yes
+POST /jobs/{job_id}/cancel                   completed             state  gone   role   role   role     role     state
+GET  /jobs/{job_id}/withdraw-preview         working,review        role   role   yes    gone   gone     gone     role
+GET  /jobs/{job_id}/withdraw-preview         offering,completed    role   role   state  gone   gone     gone     role
+POST /jobs/{job_id}/withdraw                 offering              role   role   gone   gone   gone     gone     role
+POST /jobs/{job_id}/withdraw                 working,review        role   role   yes    gone   gone     gone     role
+POST /jobs/{job_id}/withdraw                 completed             role   role   state  gone   gone     gone     role
+POST /jobs/{job_id}/extend-review            review                yes    gone   role   role   role     role     role
+POST /jobs/{job_id}/extend-review            offering,working,completed state gone role role   role     role     role
+POST /jobs/{job_id}/dispute                  offering              state  gone   state  gone   gone     gone     role
+POST /jobs/{job_id}/dispute                  working,review,completed yes gone   yes    gone   gone     gone     role
+GET  /jobs/{job_id}/dispute                  disputed              yes    gone   yes    gone   gone     gone     yes
+GET  /jobs/{job_id}/dispute                  any                   none   gone   none   gone   gone     gone     none
+POST /jobs/{job_id}/dispute/evidence         disputed              yes    gone   yes    gone   gone     gone     role
+POST /jobs/{job_id}/dispute/evidence         any                   shut   gone   shut   gone   gone     gone     role
+POST /jobs/{job_id}/dispute/withdraw         disputed              yes    gone   yes    gone   gone     gone     role
+POST /jobs/{job_id}/dispute/withdraw         any                   state  gone   state  gone   gone     gone     role
 POST /jobs/{job_id}/start                    ready                 role   role   yes    gone   gone     gone     role
 POST /jobs/{job_id}/start                    any                   role   role   state  gone   gone     gone     role
 POST /jobs/{job_id}/submit                   offering              role   role   bare   gone   gone     gone     role
@@ -208,6 +248,16 @@ POST /jobs/{job_id}/time/stop                offering              role   role  
 POST /jobs/{job_id}/time/stop                working               role   role   yes    gone   gone     gone     role
 POST /jobs/{job_id}/time/stop                review,completed      role   role   state  gone   gone     gone     role
 POST /admin/jobs/{job_id}/assign             offering              role   role   role   role   role     role     yes
+POST /admin/jobs/{job_id}/reassign           working,review        role   role   role   role   role     role     yes
+POST /admin/jobs/{job_id}/reassign           offering,completed    role   role   role   role   role     role     state
+POST /admin/jobs/{job_id}/extend-deadline    offering,working,review role role   role   role   role     role     yes
+POST /admin/jobs/{job_id}/extend-deadline    completed             role   role   role   role   role     role     state
+POST /admin/jobs/{job_id}/propose-price      rescue                role   role   role   role   role     role     yes
+POST /admin/jobs/{job_id}/propose-price      any                   role   role   role   role   role     role     state
+POST /admin/jobs/{job_id}/dispute/rule       disputed              role   role   role   role   role     role     yes
+POST /admin/jobs/{job_id}/dispute/rule       any                   role   role   role   role   role     role     state
+POST /admin/jobs/{job_id}/dispute/dismiss    disputed              role   role   role   role   role     role     yes
+POST /admin/jobs/{job_id}/dispute/dismiss    any                   role   role   role   role   role     role     state
 POST /admin/jobs/{job_id}/assign             working,review,completed role role  role   role   role     role     state
 """
 

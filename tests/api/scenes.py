@@ -17,7 +17,7 @@ from app.documents import utcnow
 from app.files.models import FilePurpose, FileStatus, JobFile
 from app.files.rules import bucket_of, confirmed_key, upload_key
 from app.ids import new_id
-from app.jobs.change import Delivery, OfferStatus, TimelineEntry
+from app.jobs.change import Delivery, Dispute, OfferStatus, TimelineEntry
 from app.jobs.models import (
     Job,
     JobPayout,
@@ -33,10 +33,15 @@ from app.jobs.posting import insert_job
 from app.jobs.pricing import Quote
 from app.lifecycle import (
     AWAITING_APPROVAL,
+    CLARIFYING,
     OFFERING,
     QUOTING,
+    QUOTING_REVISION,
     RATING,
     READY,
+    REPRICING,
+    RESCUE,
+    WORK_DISPUTED,
     WORKING,
     Action,
     Actor,
@@ -56,13 +61,20 @@ from tests.api.people import People, Person
 Database = AsyncDatabase[dict[str, Any]]
 
 STATES: dict[Scene, State] = {
+    Scene.CLARIFYING: CLARIFYING,
     Scene.QUOTING: QUOTING,
+    Scene.RESCUE: RESCUE,
+    Scene.REPRICING: REPRICING,
+    Scene.QUOTING_REVISION: QUOTING_REVISION,
+    Scene.DISPUTED: WORK_DISPUTED,
     Scene.OFFERING: OFFERING,
     Scene.READY: READY,
     Scene.WORKING: WORKING,
     Scene.REVIEW: AWAITING_APPROVAL,
     Scene.COMPLETED: RATING,
 }
+WITHOUT_WORKER = (Scene.CLARIFYING, Scene.QUOTING, Scene.OFFERING, Scene.RESCUE, Scene.REPRICING)
+_UNASKED = (Scene.CLARIFYING, Scene.QUOTING)
 _ASKED = (Caller.LAPSED, Caller.DECLINED, Caller.WORKER)  # in this order; the offer's number is one more
 PRICE, MAX_PRICE, PAY = 7_654_321, 8_888_877, 2_345_678  # hundredths of a credit, and USD cents
 
@@ -187,10 +199,21 @@ def _timeline(world: World, state: State) -> list[TimelineEntry]:
     ]
 
 
+def _dispute(world: World) -> Dispute:
+    return Dispute(
+        number=1,
+        opened_by=Actor.CLIENT,
+        opened_by_id=world.persons[Caller.OWNER].id,
+        reason="reason-of-the-dispute",
+        opened_at=utcnow(),
+        evidence_until=utcnow() + timedelta(hours=72),
+    )
+
+
 def _job(world: World, scene: Scene, job_id: str) -> Job:
     state, now = STATES[scene], utcnow()
     worker = world.persons[Caller.WORKER].id
-    held = scene not in (Scene.QUOTING, Scene.OFFERING)
+    held = scene not in WITHOUT_WORKER
     timeline = _timeline(world, state)
     delivered = [
         Delivery(number=1, at=now, file_ids=[world.files[scene].deliverable], note="note-of-delivery")
@@ -218,8 +241,9 @@ def _job(world: World, scene: Scene, job_id: str) -> Job:
         held_credits=0 if done else PRICE,
         spent_credits=PRICE if done else 0,
         earned_usd_cents=PAY if done else 0,
-        offer_number=0 if scene is Scene.QUOTING else len(_ASKED),
-        round=0 if scene is Scene.QUOTING else 1,
+        dispute=_dispute(world) if scene is Scene.DISPUTED else None,
+        offer_number=0 if scene in _UNASKED else len(_ASKED),
+        round=0 if scene in _UNASKED else 1,
         deliveries=delivered if scene in (Scene.REVIEW, Scene.COMPLETED) else [],
         needs_admin=True,
         needs_admin_reason="why-admins-are-needed",
@@ -289,7 +313,7 @@ async def add_job(world: World, scene: Scene, **changed: Any) -> str:
     world.files.setdefault(scene, Files())
     job = _job(world, scene, new_id()).model_copy(update=changed)
     await insert_job(world.database, job)
-    if scene is not Scene.QUOTING:
+    if scene not in _UNASKED:
         for offer in _offers(world, scene, job.id):
             await insert(world.database, offer)
         await insert(world.database, _ranking(world, job.id))

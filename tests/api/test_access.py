@@ -136,6 +136,18 @@ def body_for(world: World, route: Route, scene: Scene) -> dict[str, Any] | None:
         "offer/decline": {"reason": "Away until Monday"},
         "request-revision": {"reason": "The logo is the old one"},
         "reviews": {"rating": 5},
+        "clarify": {"answer": "Two pages"},
+        "raise-price": {"credits": 90_000},
+        "revision-quote": {"credits": 2, "reason": "A new page"},
+        "cancel": {"previewVersion": "0" * 16, "reason": "No longer needed"},
+        "withdraw": {} if "/dispute/" in route[1] else {"reason": "I am ill"},
+        "dispute": {"reason": "Not what we agreed"},
+        "evidence": {"text": "See page three"},
+        "reassign": {"reason": "Does not answer"},
+        "extend-deadline": {"reason": "Files came late", "to": "2099-01-01T00:00:00Z"},
+        "propose-price": {"reason": "More pages", "credits": 90_000},
+        "rule": {"reason": "Most is usable", "workerShareBasisPoints": 6000},
+        "dismiss": {"reason": "Nothing to rule on"},
         "upload-url": {"filename": "menu.pdf", "mimeType": "application/pdf"},
         "files": {"fileId": pending, "url": world.file_url(scene, pending)},
         "assign": {"workerId": world.persons[Caller.STRANGER].id},
@@ -168,7 +180,7 @@ def check_served(answer: httpx2.Response, route: Route) -> None:
     """What `yes` means: acts reach the job's process, which these jobs do not have."""
     if route[0] == "GET" or "/time/" in route[1]:
         assert answer.status_code == 200, answer.text
-    elif route[1].endswith("/upload-url"):
+    elif route[1].endswith(("/upload-url", "/evidence")):
         assert answer.status_code == 201, answer.text
     else:
         found = (answer.status_code, answer.json().get("code"), answer.json().get("detail"))
