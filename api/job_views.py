@@ -10,7 +10,7 @@ from pydantic import Field
 from api.types import CreditsOut, EntityId, ResponseModel
 from app.jobs.change import DisputeStatus, TimelineEntry
 from app.jobs.models import Job
-from app.lifecycle import Action, Actor, Phase, State, Status, allowed_actions
+from app.lifecycle import Action, Actor, Phase, State, Status, allowed_actions, awaited_actions
 from app.parsing.models import ParsedBrief
 from app.users.models import Role
 from workflows.contracts import JobStateView
@@ -304,7 +304,7 @@ def live_state(view: JobStateView, role: Role, user_id: str) -> StateView:
     """The state that the job's own process answered."""
     allowed = [
         action
-        for awaited in view.awaited
+        for awaited in view.possible
         if awaited.actor.value == role.value and awaited.actor_id in (None, user_id)
         for action in awaited.actions
     ]
@@ -329,7 +329,7 @@ def recorded_state(job: Job, role: Role) -> StateView:
     awaited = [
         AwaitedView(actor=actor, actions=sorted(actions))
         for actor in (Actor.CLIENT, Actor.WORKER, Actor.ADMIN)
-        if (actions := allowed_actions(state, actor))
+        if (actions := awaited_actions(state, actor))
     ]
     return StateView(
         job_id=job.id,

@@ -366,6 +366,24 @@ TABLE: dict[State, tuple[Cell, ...]] = {
 }
 
 
+# What may be done, but is not what the job waits for.
+OPTIONAL = frozenset(
+    {
+        Action.CANCEL,
+        Action.CHANGE_POLICY,
+        Action.EXTEND_DEADLINE,
+        Action.EXTEND_REVIEW,
+        Action.OPEN_DISPUTE,
+        Action.PROPOSE_PRICE,
+        Action.QUOTE_REVISION,
+        Action.RAISE_PRICE,
+        Action.REASSIGN,
+        Action.WITHDRAW,
+        Action.WITHDRAW_DISPUTE,
+    }
+)
+
+
 class ActNotAllowedError(Exception):
     """The act is not in the state's row for this actor."""
 
@@ -402,3 +420,8 @@ def timers(state: State) -> tuple[Action, ...]:
     if state in AT_ONCE:
         return ()
     return tuple(cell.action for cell in TABLE[state] if cell.actor is Actor.SYSTEM)
+
+
+def awaited_actions(state: State, actor: Actor) -> frozenset[Action]:
+    """What a state waits for from an actor: of what they may do, that which moves the job on."""
+    return allowed_actions(state, actor) - OPTIONAL

@@ -282,6 +282,7 @@ class JobStateView(BaseModel):
     dispute: Dispute | None = None
     runs: int = 1  # of the process: it continues as new where a history would grow too long
     awaited: list[Awaited] = Field(default_factory=list)
+    possible: list[Awaited] = Field(default_factory=list)  # all that may be done now, awaited or not
 
 
 # --- Workflows that outlive the job's own

@@ -6,6 +6,7 @@ moved or not at all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,6 +36,7 @@ from app.lifecycle import (
     Cell,
     State,
     allowed_actions,
+    awaited_actions,
     cell_for,
 )
 from app.notifications.notices import Notice, NoticeType
@@ -387,11 +389,6 @@ class JobState(BaseModel):
 
     def view(self) -> JobStateView:
         """The live state, with what is awaited and from whom."""
-        awaited = [
-            Awaited(actor=actor, actor_id=self.party(actor), actions=sorted(actions))
-            for actor in (Actor.CLIENT, Actor.WORKER, Actor.ADMIN)
-            if (actions := allowed_actions(self.state, actor))
-        ]
         return JobStateView(
             job_id=self.input.job_id,
             client_id=self.input.client_id,
@@ -407,5 +404,14 @@ class JobState(BaseModel):
             next_alarm_at=self.next_alarm(),
             dispute=self.projection.dispute,
             runs=self.runs,
-            awaited=awaited,
+            awaited=self._acts(awaited_actions),
+            possible=self._acts(allowed_actions),
         )
+
+    def _acts(self, actions_of: Callable[[State, Actor], frozenset[Action]]) -> list[Awaited]:
+        """Who may do which of these acts now."""
+        return [
+            Awaited(actor=actor, actor_id=self.party(actor), actions=sorted(actions))
+            for actor in (Actor.CLIENT, Actor.WORKER, Actor.ADMIN)
+            if (actions := actions_of(self.state, actor))
+        ]
