@@ -43,8 +43,9 @@ STORE: LocalActivityOptions = {
 # The same writes, for an act that has a rival: an accept and the expiry, a revision and the approval. A local
 # activity writes before the act is in the history, so a crash could leave the records of an act that the process
 # then decides the other way. A regular one starts once the act is in the history, and costs five events more.
+# It is given up sooner than a caller who waits for the act, so that one whose worker died is done by another in time.
 DECIDED: ActivityOptions = {
-    "start_to_close_timeout": STORE["start_to_close_timeout"],
+    "start_to_close_timeout": timedelta(seconds=6),
     "retry_policy": STORE["retry_policy"],
 }
 

@@ -140,7 +140,7 @@ async def test_an_offer_that_is_on_record_before_its_process_knows_it(
     platform: Platform, client: Person, workers: list[Person]
 ) -> None:
     """The worker died after it had written the offer: whoever accepts meanwhile is not told that there is none."""
-    await platform.work(dying_in="record_change", after_writes=4)
+    await platform.work(dying_in="make_offer", after_writes=4)
     posting = asyncio.ensure_future(client.post_job())
     await platform.death("worker")
     job_id = str((await posting)["id"])

@@ -112,11 +112,14 @@ async def test_the_state_of_a_live_job_is_its_own_process_word(
         assert state["live"]
         assert state["deadlineAction"] == "expire_offer"
         assert state["awaited"][0]["actor"] == "worker"
-        assert state["allowedActions"] == []
+        assert state["allowedActions"] == ["cancel"]
         worker = await board.offer(job_id, 1)
         await worker.act(job_id, "offer/accept")
         state = await worker.get(f"/jobs/{job_id}/state")
-        assert (state["phase"], state["allowedActions"]) == ("ready", ["start"])
+        assert (state["phase"], state["allowedActions"]) == (
+            "ready",
+            ["start", "withdraw"],
+        )
         await work(job_id, client, worker)
     await settled(platform, [job_id])
     await check_all(platform, [job_id])
