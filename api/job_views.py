@@ -234,10 +234,7 @@ def price_view(job: Job, role: Role) -> PriceView | None:
         view.credits, view.held_credits = job.pricing.credits, job.held_credits
         view.spent_credits = job.spent_credits
     if role is not Role.CLIENT:
-        view.pay_usd_cents, view.earned_usd_cents = (
-            job.pay_usd_cents or job.pricing.pay_usd_cents,
-            earned(job, role),
-        )
+        view.pay_usd_cents, view.earned_usd_cents = _pay(job, role), earned(job, role)
     return view
 
 
@@ -246,6 +243,15 @@ def earned(job: Job, role: Role) -> int:
     if role is Role.ADMIN:
         return job.earned_usd_cents
     return sum(item.usd_cents for item in job.accruals if item.worker_id == job.worker_id)
+
+
+def _pay(job: Job, role: Role) -> int | None:
+    """What the job pays in USD cents: in all, or the worker who holds it, with what they have earned of it."""
+    if job.pricing is None:
+        return None
+    if role is Role.ADMIN or not job.former_workers:
+        return job.pricing.pay_usd_cents
+    return job.pay_usd_cents + earned(job, role)
 
 
 def summary(job: Job, role: Role) -> JobSummary:

@@ -73,7 +73,7 @@ class JobReview(JobRepricing):
         worker_id = state.projection.worker_id
         if worker_id is None:
             raise RuntimeError("a job in review has a worker")
-        state.projection.completed_at = now
+        state.projection.completed_at, state.projection.proposal = now, None
         settlement = job_money.end_in_full(state)
         state.apply(action, actor, at=now, act=act, money=settlement.money)
         self._tell_of_completion(worker_id, settlement.money)

@@ -131,6 +131,8 @@ class JobWork(JobBase):
             if work_is_due:
                 state.set_due(now, act.to - now)
                 projection.needs_admin, projection.needs_admin_reason = False, None
+            if projection.dispute and state.deadline_action is Action.CLOSE_EVIDENCE:
+                projection.dispute.evidence_until = act.to
             if state.offer and state.offer.status is OfferStatus.OPEN:
                 state.offer.expires_at = act.to
                 state.changed_offers.append(state.offer.number)

@@ -161,8 +161,9 @@ def _deliverables(job: Job, wanted: list[str] | None, worker_id: str) -> list[st
     delivered = {file_id for delivery in job.deliveries for file_id in delivery.file_ids}
     fresh = [file_id for file_id in confirmed if file_id not in delivered]
     # A repeat of the last submission names the same files again, so that it gets the same answer.
-    if not fresh and job.deliveries and len(job.deliveries) > job.revision_count:
-        return job.deliveries[-1].file_ids
+    last = job.deliveries[-1] if job.deliveries else None
+    if not fresh and last and last.assignment == job.assignments and not job.due_at:
+        return last.file_ids
     if not fresh:
         raise ActRefusedError(
             "no-deliverable", "Upload and confirm at least one deliverable before you submit."

@@ -64,7 +64,7 @@ async def list_open(principal: WorkerOnly, queries: QueriesDep) -> OfferList:
                 urgency=job["urgency"],
                 category=job.get("category"),
                 required_skills=job.get("requiredSkills", []),
-                pay_usd_cents=pricing.get("payUsdCents"),
+                pay_usd_cents=job.get("payUsdCents") or pricing.get("payUsdCents"),
                 hours_likely=pricing.get("hoursLikely"),
                 made_at=offer.made_at,
                 expires_at=offer.expires_at,

@@ -80,6 +80,7 @@ class JobQueries:
             "requiredSkills": 1,
             "category": 1,
             "pricing": 1,
+            "payUsdCents": 1,
         }
         found = await self._jobs.find({"_id": {"$in": job_ids}}, fields).to_list()
         return {job["_id"]: job for job in found}

@@ -13,7 +13,7 @@ from hashlib import sha256
 from app.matching.models import Candidate, Factor, Ranking, ScoreCard, Weights
 from app.skills.taxonomy import BY_SLUG
 
-RANKING_VERSION = "rank-2"
+RANKING_VERSION = "rank-3"
 
 PRIOR_RATING = 4  # stars that a newcomer is presumed to have
 PRIOR_RATING_COUNT = 5  # reviews' worth of that presumption
@@ -47,7 +47,7 @@ def rank(
         weights: points for each factor; the defaults when None.
         now: the aware moment of ranking.
         widened: the second round: neighbours in the trade count, and a recent decline only costs points.
-        urgent: those who opted in to urgent work count as on shift.
+        urgent: only people on shift and those who opted in to urgent work are asked; both count as on shift.
         salt: the job's id, so that equal scores fall to different workers from job to job.
 
     Raises:
@@ -62,7 +62,7 @@ def rank(
     passed_over: list[ScoreCard] = []
     for candidate in candidates:
         factors = _factors(candidate, wanted, weights=chosen, now=now, widened=widened, urgent=urgent)
-        reason = _reason(candidate, wanted, exclude=exclude, now=now, widened=widened)
+        reason = _reason(candidate, wanted, exclude=exclude, now=now, widened=widened, urgent=urgent)
         card = ScoreCard(
             worker_id=candidate.worker_id,
             score=sum(factor.points for factor in factors),
@@ -159,6 +159,17 @@ def _bounded(value: Fraction) -> Fraction:
     return min(max(value, Fraction(0)), Fraction(1))
 
 
+def _absence(candidate: Candidate, *, urgent: bool) -> str | None:
+    """Why a candidate could not do any job of this kind now, or None."""
+    if not candidate.available:
+        return "not available"
+    if candidate.active_jobs >= candidate.capacity:
+        return f"at capacity ({candidate.active_jobs} of {candidate.capacity} jobs)"
+    if urgent and not (candidate.on_shift or candidate.opted_in_urgent):
+        return "off shift, and not open to urgent work"
+    return None
+
+
 def _reason(
     candidate: Candidate,
     wanted: Sequence[str],
@@ -166,14 +177,13 @@ def _reason(
     exclude: Mapping[str, str] | Collection[str],
     now: datetime,
     widened: bool,
+    urgent: bool,
 ) -> str | None:
     """Why a candidate must not be asked, or None."""
     if candidate.worker_id in exclude:
         return exclude[candidate.worker_id] if isinstance(exclude, Mapping) else "already asked for this job"
-    if not candidate.available:
-        return "not available"
-    if candidate.active_jobs >= candidate.capacity:
-        return f"at capacity ({candidate.active_jobs} of {candidate.capacity} jobs)"
+    if absence := _absence(candidate, urgent=urgent):
+        return absence
     if not widened and (fit := skill_fit(candidate.skills, wanted)) < LEAST_FIT:
         return f"has {'too few' if fit else 'none'} of the required skills"
     declined = candidate.declined_recently_at

@@ -101,6 +101,17 @@ def test_nobody_asleep_outranks_somebody_on_shift() -> None:
     assert ranked(star, beginner).eligible_ids == ["beginner", "star"]
 
 
+def test_urgent_jobs_go_to_people_on_shift_or_to_those_who_opted_in() -> None:
+    people = [
+        worker("a", on_shift=False),
+        worker("b", on_shift=True),
+        worker("c", on_shift=False, opted_in_urgent=True),
+    ]
+    assert sorted(ranked(*people, urgent=True).eligible_ids) == ["b", "c"]
+    assert sorted(ranked(*people, urgent=True, widened=True).eligible_ids) == ["b", "c"]
+    assert sorted(ranked(*people).eligible_ids) == ["a", "b", "c"]
+
+
 def test_opting_in_to_urgent_work_counts_as_being_there_for_urgent_jobs_alone() -> None:
     sleeper = worker("a", on_shift=False, opted_in_urgent=True)
     awake = worker("b", skills=["adobe-illustrator"])
