@@ -9,6 +9,7 @@ from temporalio.client import Client
 
 from api.state import Database, Resources
 from app.auth.service import AuthService
+from app.gateways.payments import PaymentGateway
 from app.money.credits import Credits
 from app.policies.store import PolicyStore
 from app.settings import Settings
@@ -52,6 +53,10 @@ def _credits(resources: OpenResourcesDep) -> Credits:
     return resources.credits
 
 
+def _payments(resources: ResourcesDep) -> PaymentGateway:
+    return resources.payments
+
+
 def _policies(resources: OpenResourcesDep) -> PolicyStore:
     return resources.policies
 
@@ -78,6 +83,7 @@ SettingsDep = Annotated[Settings, Depends(_settings)]
 DatabaseDep = Annotated[Database, Depends(_database)]
 TemporalDep = Annotated[Client, Depends(_temporal)]
 CreditsDep = Annotated[Credits, Depends(_credits)]
+PaymentsDep = Annotated[PaymentGateway, Depends(_payments)]
 PoliciesDep = Annotated[PolicyStore, Depends(_policies)]
 UsersDep = Annotated[UserStore, Depends(_users)]
 AuthDep = Annotated[AuthService, Depends(_auth)]

@@ -66,6 +66,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "subscription-not-found": 404,
     "already-subscribed": 409,
     "ledger-contention": 503,
+    "payment-refused": 409,
     # the platform
     "internal-error": 500,
     "dependency-unavailable": 503,

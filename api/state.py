@@ -24,7 +24,9 @@ from app.auth.service import AuthService
 from app.auth.sessions import SessionStore
 from app.cache import Cache
 from app.errors import DependencyUnavailableError
+from app.gateways.payments import PaymentGateway
 from app.gateways.storage import Storage
+from app.gateways.stripe import StripeGateway
 from app.money.credits import Credits
 from app.policies.store import PolicyStore
 from app.ratelimit import RateLimiter
@@ -56,6 +58,7 @@ class Resources:
     auth: AuthService
     limiter: RateLimiter
     storage: Storage
+    payments: PaymentGateway
     credits: Credits  # one, so that it remembers the heads of books
     policies: PolicyStore  # one, so that it remembers the current policy
     database_open: asyncio.Event = field(default_factory=asyncio.Event)
@@ -90,10 +93,22 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         # off the loop: botocore reads its descriptions of the service from disk
         storage = await asyncio.to_thread(Storage, settings)
         stack.push_async_callback(asyncio.to_thread, storage.close)
+        # off the loop: trusted certificates again; its patience is that of an act
+        payments = await asyncio.to_thread(
+            StripeGateway.from_settings, settings, read_timeout_seconds=settings.update_timeout_seconds
+        )
+        stack.push_async_callback(payments.close)
         # off the loop: the hash for unknown accounts costs as much as a real one
         passwords = await asyncio.to_thread(Passwords, settings.password_bcrypt_rounds)
         resources = _assemble(
-            settings, mongo, redis, temporal=temporal, http=http, passwords=passwords, storage=storage
+            settings,
+            mongo,
+            redis,
+            temporal=temporal,
+            http=http,
+            passwords=passwords,
+            storage=storage,
+            payments=payments,
         )
         opener = asyncio.create_task(_keep_opening(resources))
         stack.push_async_callback(_end, opener)
@@ -110,6 +125,7 @@ def _assemble(
     http: httpx2.AsyncClient,
     passwords: Passwords,
     storage: Storage,
+    payments: PaymentGateway,
 ) -> Resources:
     database = mongo[settings.mongodb_database]
     cache = Cache(redis)
@@ -128,6 +144,7 @@ def _assemble(
         auth=AuthService(database, settings, users, sessions, passwords, limiter),
         limiter=limiter,
         storage=storage,
+        payments=payments,
         credits=Credits(database),
         policies=PolicyStore(database, settings),
     )

@@ -14,6 +14,7 @@ from app.disputes import models as disputes
 from app.jobs import models as jobs
 from app.money.journal import ensure_indexes
 from app.notifications import models as notifications
+from app.payouts import models as payouts
 from app.policies import models as policies
 from app.reviews import models as reviews
 from app.settings import Settings
@@ -31,6 +32,7 @@ def document_models() -> list[type[Document]]:
         *idempotency.DOCUMENTS,
         *jobs.DOCUMENTS,
         *notifications.DOCUMENTS,
+        *payouts.DOCUMENTS,
         *policies.DOCUMENTS,
         *reviews.DOCUMENTS,
         *skills.DOCUMENTS,

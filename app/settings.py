@@ -68,6 +68,14 @@ class Settings(BaseSettings):
     # Stripe
     stripe_api_key: SecretStr = SecretStr("sk_test_development")
     stripe_api_base: str = "https://api.stripe.com"
+    # Payouts from connected accounts to banks: the least by the account's country in USD cents (Cambodia's KHR 123,000
+    # are about USD 30), and what the worker is told of the fee and of the exchange into the bank's currency
+    payout_minimum_usd_cents: dict[str, int] = {"KH": 3_000}
+    payout_other_minimum_usd_cents: int = Field(default=100, ge=1)
+    payout_fee_usd_cents: int = Field(default=0, ge=0)
+    payout_exchange_basis_points: int = Field(default=200, ge=0, le=10_000)
+    payout_every_days: int = Field(default=7, ge=1, le=31)  # weekly: on Mondays
+    reconcile_days: int = Field(default=35, ge=1)  # how far back each night compares Stripe with the ledger
 
     # OpenAI; without a key the rule-based parser reads every brief
     openai_api_key: SecretStr | None = None

@@ -158,7 +158,7 @@ def _worker(user: User) -> WorkerBody | None:
         rating=RatingBody(
             average=round(rating.sum / rating.count, 2) if rating.count else None, count=rating.count
         ),
-        payouts_ready=profile.stripe_account_id is not None,
+        payouts_ready=profile.can_be_paid,
     )
 
 

@@ -5,7 +5,7 @@ Every call that moves money takes an idempotency key made from the business act,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -98,6 +98,8 @@ class PaymentGateway(Protocol):
         self, user_id: str, email: str, country: str = "KH", *, idempotency_key: str
     ) -> RecipientAccount: ...
 
+    async def find_account(self, user_id: str) -> RecipientAccount | None: ...
+
     async def retrieve_account(self, account_id: str) -> RecipientAccount: ...
 
     async def create_onboarding_link(self, account_id: str, *, refresh_url: str, return_url: str) -> str: ...
@@ -118,6 +120,8 @@ class PaymentGateway(Protocol):
     async def find_transfer(
         self, job_id: str, *, metadata: Mapping[str, str] | None = None, transfer_group: str | None = None
     ) -> Transfer | None: ...
+
+    def transfers_since(self, since: datetime) -> AsyncIterator[Transfer]: ...
 
     async def create_payout(
         self,

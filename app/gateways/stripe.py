@@ -60,8 +60,12 @@ class StripeGateway:
         )
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> StripeGateway:
-        return cls(settings.stripe_api_key.get_secret_value(), api_base=settings.stripe_api_base)
+    def from_settings(cls, settings: Settings, *, read_timeout_seconds: float = 20.0) -> StripeGateway:
+        return cls(
+            settings.stripe_api_key.get_secret_value(),
+            api_base=settings.stripe_api_base,
+            read_timeout_seconds=read_timeout_seconds,
+        )
 
     def __repr__(self) -> str:
         return f"StripeGateway(api_base={self._api_base!r})"
@@ -93,6 +97,16 @@ class StripeGateway:
             )
         )
         return _account(account)
+
+    async def find_account(self, user_id: str) -> RecipientAccount | None:
+        """The first account made for a user, or None. Reads through all accounts: for a day-old doubt only."""
+        pages = await _translated(self._stripe.v1.accounts.list_async({"limit": 100}))
+        found = None
+        async with _translating():
+            async for account in pages.auto_paging_iter():
+                if _metadata(account.metadata).get("user_id") == user_id:
+                    found = account
+        return None if found is None else _account(found)
 
     async def retrieve_account(self, account_id: str) -> RecipientAccount:
         return _account(await _translated(self._stripe.v1.accounts.retrieve_async(account_id)))
@@ -155,6 +169,14 @@ class StripeGateway:
                 if _holds(_metadata(transfer.metadata), wanted):
                     found = transfer  # newest first: the last one seen is the first one made
         return None if found is None else _transfer(found)
+
+    async def transfers_since(self, since: datetime) -> AsyncIterator[Transfer]:
+        """Every transfer made since a time, newest first, a page at a time."""
+        created: Any = {"gte": int(since.timestamp())}
+        pages = await _translated(self._stripe.v1.transfers.list_async({"created": created, "limit": 100}))
+        async with _translating():
+            async for transfer in pages.auto_paging_iter():
+                yield _transfer(transfer)
 
     async def create_payout(
         self,

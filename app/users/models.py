@@ -18,6 +18,7 @@ from app.documents import CamelDocument, CamelModel
 from app.users.hours import WorkingHours, office_hours
 
 DEFAULT_TIMEZONE = "Asia/Phnom_Penh"
+DEFAULT_COUNTRY = "KH"
 DEFAULT_CAPACITY = 3
 MAX_CAPACITY = 20
 MAX_SKILLS = 30
@@ -48,6 +49,20 @@ class OfferStats(CamelModel):
     withdrawn: int = 0
 
 
+class PayoutAccount(CamelModel):
+    """What Stripe said of the worker's connected account when it was read last.
+
+    `requirements_due` are Stripe's names of what it still wants to know; an account that has left us has neither
+    ability.
+    """
+
+    transfers_active: bool
+    payouts_enabled: bool
+    details_submitted: bool
+    requirements_due: list[str] = Field(default_factory=list)
+    read_at: datetime
+
+
 class WorkerProfile(CamelModel):
     """The first block is the worker's own to edit; the second only activities write."""
 
@@ -65,8 +80,17 @@ class WorkerProfile(CamelModel):
     offers: OfferStats = Field(default_factory=OfferStats)
     completed_jobs: int = 0
     last_declined_at: datetime | None = None
-    country: str = "KH"
+    country: str = DEFAULT_COUNTRY
     stripe_account_id: str | None = None
+    stripe_account_asked_at: datetime | None = None  # before Stripe was asked to make it
+    payout_account: PayoutAccount | None = None
+
+    @property
+    def can_be_paid(self) -> bool:
+        """Whether a transfer would reach the worker, as far as we know."""
+        if self.stripe_account_id is None:
+            return False
+        return self.payout_account is None or self.payout_account.transfers_active
 
 
 class ClientProfile(CamelModel):

@@ -102,6 +102,8 @@ ACCESS: dict[Route, Access] = {
     ("POST", "/notifications/read-all"): EVERYONE_SELF,
     ("POST", "/notifications/{notification_id}/read"): EVERYONE_SELF,
     ("GET", "/offers"): only(Role.WORKER, owner=Owner.SELF),
+    ("POST", "/payments/onboarding"): only(Role.WORKER, owner=Owner.SELF),
+    ("GET", "/payments/account"): only(Role.WORKER, owner=Owner.SELF),
     ("GET", "/admin/jobs"): ADMIN,
     ("GET", "/admin/jobs/{job_id}"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/assign"): ADMIN,
