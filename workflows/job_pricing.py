@@ -34,8 +34,14 @@ class JobPricing(JobBase):
                 self._state.apply(Action.START_PARSING, Actor.SYSTEM, at=workflow.now())
 
     async def _read_brief(self) -> None:
-        """Read the brief without the lock, since a model takes its time and the client may cancel meanwhile."""
-        seq, projection = self._state.seq, self._state.projection
+        """Read the brief without the lock, since a model takes its time and the client may cancel meanwhile.
+
+        But not before the act that led here is stored: the reader takes the client's answer from the record.
+        """
+        async with self._lock:
+            seq, projection = self._state.seq, self._state.projection
+        if self._state.state != PARSING:
+            return
         asked = projection.clarification
         if asked and asked.answer is None and projection.parsed:  # no answer came: the best reading has to do
             parsed = projection.parsed
