@@ -115,6 +115,7 @@ class JobWorkflow(JobPricing, JobMatching, JobWork, JobLeaving, JobDisputes):
         if self._state.state in CLOSED_TO_JOB_WORKFLOW:
             return
         self._state.runs += 1
+        self._publish()  # the next run takes the search attributes to be as this one's state says
         carried = self._state.model_dump(mode="json", exclude={"input"})
         workflow.continue_as_new(self._state.input.model_copy(update={"carried": carried}))
 

@@ -13,7 +13,6 @@ from temporalio.exceptions import ApplicationError
 
 from app.jobs.change import OfferRecord, OfferStatus
 from app.jobs.errors import JobErrorCode
-from app.jobs.terms import Terms
 from app.lifecycle import WORK_IS_DUE, Action, ActNotAllowedError, Actor
 from app.money.text import credits_text
 from workflows.contracts import Act, ExtendDeadline, Rule
@@ -153,19 +152,6 @@ def check_review_extension(state: JobState, act: Act) -> None:
         raise refusal(
             JobErrorCode.ALREADY_EXTENDED,
             "The time to look at this delivery was extended once; approve it, ask for a revision, or write to support.",
-        )
-
-
-def check_preview(state: JobState, terms: Terms, version: str) -> None:
-    """The terms are those that the caller has seen.
-
-    Raises:
-        ApplicationError: `stale-preview`.
-    """
-    if terms.version(state.seq) != version:
-        raise refusal(
-            JobErrorCode.STALE_PREVIEW,
-            "What the cancel costs has changed since you looked; look at the preview again.",
         )
 
 

@@ -44,7 +44,7 @@ class JobBase:
             self._state = JobState.model_validate({**job.carried, "input": job})
             self._state.input = job.model_copy(update={"carried": None})
         self._lock = asyncio.Lock()
-        self._visibility = job_details.Visibility()
+        self._visibility = job_details.Visibility(self._state if job.carried else None)
         workflow.set_current_details(job_details.render(self._state))
 
     # --- waiting

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from temporalio.common import SearchAttributeUpdate
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from app.lifecycle import Action
 from app.money.text import credits_text, dollars_text
@@ -104,22 +104,27 @@ def _at(moment: datetime) -> str:
 class Visibility:
     """Which search attributes have changed since they were last set; one batched upsert a change."""
 
-    def __init__(self) -> None:
-        """Start from what the starter of the workflow has set."""
+    def __init__(self, carried: JobState | None = None) -> None:
+        """Start from what the starter of the workflow has set, or the run before: a new run keeps the attributes."""
         self._known: dict[str, object] = {NEEDS_ADMIN.name: False, WORKER_ID.name: None, DEADLINE.name: None}
+        if carried:
+            self._known = {key.name: value for key, value in _attributes(carried)}
 
     def updates(self, state: JobState) -> list[SearchAttributeUpdate[Any]]:
         """The updates that bring the attributes up to the state."""
-        projection = state.projection
-        wanted = (
-            (JOB_STATUS, projection.status.value),
-            (WORKER_ID, projection.worker_id),
-            (NEEDS_ADMIN, projection.needs_admin),
-            (DEADLINE, projection.deadline),
-        )
         updates: list[SearchAttributeUpdate[Any]] = []
-        for key, value in wanted:
+        for key, value in _attributes(state):
             if self._known.get(key.name, ...) != value:
                 self._known[key.name] = value
-                updates.append(key.value_unset() if value is None else key.value_set(value))  # type: ignore[arg-type]  # each value fits its own key
+                updates.append(key.value_unset() if value is None else key.value_set(value))
         return updates
+
+
+def _attributes(state: JobState) -> list[tuple[SearchAttributeKey[Any], Any]]:
+    projection = state.projection
+    return [
+        (JOB_STATUS, projection.status.value),
+        (WORKER_ID, projection.worker_id),
+        (NEEDS_ADMIN, projection.needs_admin),
+        (DEADLINE, projection.deadline),
+    ]

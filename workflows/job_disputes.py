@@ -121,9 +121,9 @@ class JobDisputes(JobReview):
                 deadline_action=deadline_action,
                 reminders=thawed.reminders if thawed else None,
             )
-        if thawed and thawed.due_at:
-            state.projection.due_at = state.overdue_alert_at = thawed.due_at
-            state.due_reminders = thawed.due_reminders
+        if thawed:
+            state.projection.due_at, state.due_reminders = thawed.due_at, thawed.due_reminders
+            state.overdue_alert_at = thawed.overdue_alert_at
         self._tell_of_end()
         await self._record(act, rivals=True)
         return state.answer(act)
@@ -140,7 +140,7 @@ class JobDisputes(JobReview):
             settlement = job_money.end_on_terms(
                 state, ruling_terms(state.stake(0), share), completed=bool(share)
             )
-            state.frozen = None
+            state.frozen = state.projection.proposal = None
             state.close_dispute(DisputeStatus.RULED, at=now)
             if state.projection.dispute:
                 state.projection.dispute.worker_share_basis_points = share

@@ -6,6 +6,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from app.jobs.change import OfferStatus
+    from app.jobs.errors import JobErrorCode
     from app.jobs.terms import Terms, cancel_terms, leave_terms
     from app.lifecycle import Action
     from workflows import job_acts, job_money
@@ -76,7 +77,12 @@ class JobLeaving(JobBase):
             tracked = await self._tracked_seconds()
             now = workflow.now()
             terms = cancel_terms(state.state, act.actor, state.stake(tracked), state.input.policy, now=now)
-            job_acts.check_preview(state, terms, act.preview_version)
+            if terms.version(state.seq) != act.preview_version:
+                await self._refuse(
+                    act,
+                    JobErrorCode.STALE_PREVIEW,
+                    "What the cancel costs has changed since you looked; look at the preview again.",
+                )
             state.close_offer(OfferStatus.WITHDRAWN, at=now, reason="the job was cancelled")
             offered, worker_id = state.offer, state.projection.worker_id
             settlement = job_money.end_on_terms(state, terms)
@@ -103,3 +109,4 @@ class JobLeaving(JobBase):
     @cancel.validator
     def _validate_cancel(self, act: Cancel) -> None:
         job_acts.check(self._state, Action.CANCEL, act)
+        job_acts.check_patience(self._state, act, workflow.now())

@@ -95,6 +95,7 @@ class JobMatching(JobBase):
 
     def _escalate(self, now: datetime) -> None:
         state, job = self._state, self._state.input
+        state.reminders = 0
         state.projection.needs_admin = True
         state.projection.needs_admin_reason = "no worker accepted"
         state.apply(

@@ -73,6 +73,7 @@ class Frozen(BaseModel):
     reminders: list[datetime] = Field(default_factory=list)
     due_at: datetime | None = None
     due_reminders: list[datetime] = Field(default_factory=list)
+    overdue_alert_at: datetime | None = None
 
 
 class JobState(BaseModel):
@@ -89,6 +90,7 @@ class JobState(BaseModel):
     reminders: int = 0  # sent to the admins
     due_reminders: list[datetime] = Field(default_factory=list)  # to the worker, before the work is due
     overdue_alert_at: datetime | None = None
+    overdue_alerts: int = 0  # since the present due time
     first_round: int = 0  # the round that the search for the present worker began after
     first_offer: int = 0  # and the offer
     holds_made: int = 0
@@ -259,7 +261,7 @@ class JobState(BaseModel):
         self.due_reminders = [
             at + time * share / BASIS for share in sorted(self.input.policy.worker_reminder_basis_points)
         ]
-        self.overdue_alert_at = at + time
+        self.overdue_alert_at, self.overdue_alerts = at + time, 0
 
     def clear_due(self) -> None:
         """It is not the worker's turn: nothing is due."""
@@ -341,6 +343,7 @@ class JobState(BaseModel):
             reminders=projection.reminders,
             due_at=projection.due_at,
             due_reminders=self.due_reminders,
+            overdue_alert_at=self.overdue_alert_at,
         )
         projection.dispute = dispute
         self.clear_due()
@@ -358,6 +361,7 @@ class JobState(BaseModel):
             reminders=[moment + moved for moment in frozen.reminders],
             due_at=frozen.due_at and frozen.due_at + moved,
             due_reminders=[moment + moved for moment in frozen.due_reminders],
+            overdue_alert_at=frozen.overdue_alert_at and frozen.overdue_alert_at + moved,
         )
 
     def close_dispute(self, status: DisputeStatus, *, at: datetime) -> None:

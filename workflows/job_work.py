@@ -59,17 +59,16 @@ class JobWork(JobBase):
             state.apply(Action.REMIND_WORKER, Actor.SYSTEM, at=now)
             state.notify("job.due_reminder", projection.worker_id, due_at=projection.due_at)
         else:
-            distance = state.input.policy.overdue_alert_seconds * 2 ** min(
-                projection.overdue_count, _DOUBLINGS
-            )
+            distance = state.input.policy.overdue_alert_seconds * 2 ** min(state.overdue_alerts, _DOUBLINGS)
             state.overdue_alert_at = now + timedelta(seconds=distance)
+            state.overdue_alerts += 1
             projection.overdue_count += 1
             projection.needs_admin, projection.needs_admin_reason = True, "the work is overdue"
             state.apply(
                 Action.MARK_OVERDUE, Actor.SYSTEM, at=now, details={"times": projection.overdue_count}
             )
             state.notify("job.overdue", None, due_at=projection.due_at)
-            if projection.overdue_count == 1:
+            if state.overdue_alerts == 1:
                 state.notify("job.overdue", projection.worker_id, due_at=projection.due_at)
                 state.notify("job.overdue", state.input.client_id, due_at=projection.due_at)
         await self._record()

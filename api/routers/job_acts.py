@@ -15,9 +15,17 @@ from api.types import EntityId, PathId, RequestModel
 from app.errors import InvalidFieldError
 from app.files.models import FilePurpose, FileStatus
 from app.jobs.models import Job
+from app.lifecycle import Action
 from workflows.contracts import Act, DeclineOffer, RequestRevision, Submit, Update
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+_BACK_TO_REVIEW = {
+    Action.DECLINE_REVISION_QUOTE,
+    Action.EXPIRE_REVISION_QUOTE,
+    Action.WITHDRAW_DISPUTE,
+    Action.DISMISS_DISPUTE,
+}
 
 
 class DeclineBody(RequestModel):
@@ -136,7 +144,9 @@ async def request_revision(
     """Send the work back, and say what is missing. Beyond the policy's limit it is quoted first, for your consent."""
     job = await desk.job(job_id, principal)
     act = RequestRevision(**desk.fields(principal, body), reason=body.reason)
-    update_id = f"{Update.REQUEST_REVISION}:{len(job.deliveries)}"
+    # Where the price of a further revision was not agreed to, the same delivery may be sent back again.
+    back = sum(entry.action in _BACK_TO_REVIEW for entry in job.timeline)
+    update_id = f"{Update.REQUEST_REVISION}:{len(job.deliveries)}:{back}"
     return await desk.hand_over(job, Update.REQUEST_REVISION, update_id, act)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -62,12 +63,12 @@ CANCELS = st.sampled_from(
 )
 
 
-def stake(**changes: object) -> Stake:
+def stake(**changes: Any) -> Stake:
     fields = {"held_credits": 2_000, "pay_usd_cents": 6_001, "hours_likely": 4.0} | changes
     return Stake.model_validate(fields)
 
 
-def cancelled(state: State, actor: Actor = Actor.CLIENT, **changes: object) -> Terms:
+def cancelled(state: State, actor: Actor = Actor.CLIENT, **changes: Any) -> Terms:
     return cancel_terms(state, actor, stake(**changes), POLICY, now=NOW)
 
 
@@ -169,7 +170,7 @@ def test_tracked_time_against_likely_hours(seconds: int, hours: float, share: in
     ],
 )
 def test_what_a_client_pays_who_cancels(
-    state: State, changes: dict[str, object], reason: Reason, pays: int, earns: int
+    state: State, changes: dict[str, Any], reason: Reason, pays: int, earns: int
 ) -> None:
     terms = cancelled(state, **changes)
     assert (terms.reason, terms.client_pays, terms.worker_earns_usd_cents) == (reason, pays, earns)
@@ -177,7 +178,7 @@ def test_what_a_client_pays_who_cancels(
 
 @pytest.mark.parametrize("state", sorted(WORK_IS_DUE), ids=str)
 def test_overdue_work_is_cancelled_free_from_the_due_instant_on(state: State) -> None:
-    worked = {"tracked_seconds": 3 * 3600, "deliveries": 1}
+    worked: dict[str, Any] = {"tracked_seconds": 3 * 3600, "deliveries": 1}
     late = cancelled(state, due_at=NOW, **worked)
     assert (late.reason, late.client_pays, late.worker_earns_usd_cents) == (Reason.OVERDUE, 0, 0)
     in_time = cancelled(state, due_at=NOW + timedelta(microseconds=1), **worked)
