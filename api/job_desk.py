@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -15,12 +15,21 @@ from api.openapi import AUTHENTICATED
 from api.routers.jobs import GatewayDep, QueriesDep
 from api.security import Principal
 from api.types import EntityId, RequestModel, ResponseModel
+from app.documents import utcnow
 from app.errors import OutcomeUnknownError
 from app.jobs.errors import JobErrorCode
 from app.jobs.models import Job, Offer
 from app.jobs.queries import JobQueries
 from app.lifecycle import Action, ActNotAllowedError, Actor, Phase, State, Status, cell_for
-from workflows.contracts import Act, ActResult, Update, job_workflow_id
+from workflows.contracts import (
+    Act,
+    ActResult,
+    DisputeInput,
+    Reasoned,
+    Update,
+    dispute_workflow_id,
+    job_workflow_id,
+)
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=1_000)]
 ACT = (*AUTHENTICATED, "wrong-role", "not-found", "invalid-request", "wrong-state", "outcome-unknown")
@@ -80,16 +89,62 @@ class JobDesk:
         }
 
     async def hand_over(
-        self, job: Job, update: Update, update_id: str, act: Act, *, offer: Offer | None = None
+        self,
+        job: Job,
+        update: Update,
+        update_id: str,
+        act: Act,
+        *,
+        offer: Offer | None = None,
+        workflow_id: str | None = None,
     ) -> ActView:
-        """Let the job's process decide, or the last record once the process has ended."""
+        """Let the job's process decide, or the one that is named; the last record once it has ended."""
+        process = workflow_id or job_workflow_id(job.id)
         try:
-            answer = await self.gateway.act(job_workflow_id(job.id), update, update_id, act, ActResult)
+            answer = await self.gateway.act(process, update, update_id, act, ActResult)
         except WorkflowEndedError:
             # It may have ended since the job was read, as by its own approval of the work.
             last = await self.queries.find(job.id) or job
             raise _answer_from_projection(last, Action(update.value), act.actor, offer) from None
         return ActView.model_validate(answer, from_attributes=True)
+
+    async def open_dispute(self, job: Job, update_id: str, act: Reasoned) -> ActView:
+        """Open a dispute with the job's process, or over the completed job."""
+        if job.status is not Status.COMPLETED:
+            try:
+                return await self.hand_over(job, Update.OPEN_DISPUTE, update_id, act)
+            except ActRefusedError:
+                # It may have been completed since it was read, as by its own approval of the work.
+                job = await self.queries.find(job.id) or job
+                if job.status is not Status.COMPLETED:
+                    raise
+        completed_at, policy = job.completed_at or job.updated_at, job.policy
+        closed_at = completed_at + timedelta(seconds=policy.dispute_window_seconds)
+        if utcnow() >= closed_at:  # the process would say so too; this spares its start
+            raise ActRefusedError(
+                JobErrorCode.DISPUTE_WINDOW_CLOSED,
+                f"The time to open a dispute about this job ended at {closed_at:%Y-%m-%d %H:%M:%S} UTC.",
+                closedAt=closed_at.isoformat(),
+            )
+        dispute = DisputeInput(
+            job_id=job.id,
+            client_id=job.client_id,
+            worker_id=job.worker_id or "",
+            completed_at=completed_at,
+            window_seconds=policy.dispute_window_seconds,
+            evidence_seconds=policy.evidence_seconds,
+            reminder_seconds=policy.rescue_reminder_seconds,
+            payouts=[item.number for item in job.accruals if item.worker_id == job.worker_id],
+            correlation_id=self.correlation_id,
+        )
+        answer = await self.gateway.open_completed_dispute(dispute, update_id, act)
+        return ActView.model_validate(answer, from_attributes=True)
+
+    async def hand_to_dispute(self, job: Job, update: Update, update_id: str, act: Act) -> ActView:
+        """Let whoever holds the dispute decide: the job's process, or once it has completed, the dispute's own."""
+        if job.status is not Status.COMPLETED:
+            return await self.hand_over(job, update, update_id, act)
+        return await self.hand_over(job, update, update_id, act, workflow_id=dispute_workflow_id(job.id))
 
     async def answer_offer(
         self, job: Job, update: Update, update_id: str, act: Act, *, offer: Offer | None

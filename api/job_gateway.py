@@ -15,11 +15,12 @@ import orjson
 from pydantic import BaseModel
 from temporalio.client import (
     Client,
+    WithStartWorkflowOperation,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
 )
-from temporalio.common import QueryRejectCondition
+from temporalio.common import QueryRejectCondition, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -27,7 +28,21 @@ from app.errors import DependencyUnavailableError, DomainError, OutcomeUnknownEr
 from app.idempotency import IdempotencyKeyReusedError
 from app.jobs.errors import JobErrorCode
 from app.settings import Settings
-from workflows.contracts import STATE_QUERY, Act, ActResult, JobStateView, RatingResult, job_workflow_id
+from workflows.contracts import (
+    DISPUTE_WORKFLOW,
+    STATE_QUERY,
+    Act,
+    ActResult,
+    DisputeInput,
+    JobStateView,
+    RatingResult,
+    Reasoned,
+    TaskQueue,
+    Update,
+    dispute_workflow_id,
+    job_workflow_id,
+    task_queue,
+)
 
 Result = TypeVar("Result", ActResult, RatingResult)
 T = TypeVar("T")
@@ -72,10 +87,37 @@ class JobGateway:
             OutcomeUnknownError: no answer in time; repeating is safe.
         """
         handle = self._client.get_workflow_handle(workflow_id)
+        call = handle.execute_update(update, act, id=update_id, result_type=result)
+        return await self._answer_of(call, workflow_id, act)
+
+    async def open_completed_dispute(self, dispute: DisputeInput, update_id: str, act: Reasoned) -> ActResult:
+        """Start the process of a dispute over a completed job, if it does not run, and let it decide.
+
+        Raises:
+            ActRefusedError: the process refused it, and says why.
+            IdempotencyKeyReusedError: the same act was taken before with another body.
+            OutcomeUnknownError: no answer in time; repeating is safe.
+        """
+        workflow_id = dispute_workflow_id(dispute.job_id)
+        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            DISPUTE_WORKFLOW,
+            dispute,
+            id=workflow_id,
+            task_queue=task_queue(TaskQueue.JOBS, self._settings.task_queue_prefix),
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary="dispute over a completed job",
+        )
+        call = self._client.execute_update_with_start_workflow(
+            Update.OPEN_DISPUTE, act, start_workflow_operation=start, id=update_id, result_type=ActResult
+        )
         try:
-            answer: Result = await self._in_time(
-                handle.execute_update(update, act, id=update_id, result_type=result), workflow_id
-            )
+            return await self._answer_of(call, workflow_id, act)
+        except WorkflowEndedError:  # it ended between the look and the act: the next try starts it anew
+            raise OutcomeUnknownError from None
+
+    async def _answer_of(self, call: Awaitable[Result], workflow_id: str, act: Act) -> Result:
+        try:
+            answer = await self._in_time(call, workflow_id)
         except WorkflowUpdateFailedError as error:
             raise refused(error) from error
         except RPCError as error:
@@ -130,7 +172,9 @@ class JobGateway:
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
                 await self._client.get_workflow_handle(workflow_id).describe()
-        except (RPCError, RuntimeError, TimeoutError):
+        except RPCError as error:
+            return error.status is RPCStatusCode.NOT_FOUND  # it is up, and is just starting that workflow
+        except (RuntimeError, TimeoutError):
             return False
         return True
 

@@ -10,6 +10,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.archive import ArchiveActivities
+from activities.disputes import DisputeActivities
 from activities.jobs import JobActivities
 from activities.ledger import LedgerActivities
 from activities.parsing import ParsingActivities
@@ -21,6 +22,7 @@ from app.settings import Settings
 from worker.resources import Resources
 from workflows.archive import ArchiveWorkflow
 from workflows.contracts import TaskQueue, task_queue
+from workflows.dispute import DisputeWorkflow
 from workflows.job import JobWorkflow
 from workflows.ledger import LedgerNightWorkflow
 from workflows.payout import PayoutWorkflow
@@ -36,7 +38,7 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=20)
 STICKY = timedelta(seconds=4)
 
 WORKFLOWS: dict[TaskQueue, Sequence[type]] = {
-    TaskQueue.JOBS: (JobWorkflow, RatingsWorkflow, ArchiveWorkflow),
+    TaskQueue.JOBS: (JobWorkflow, DisputeWorkflow, RatingsWorkflow, ArchiveWorkflow),
     TaskQueue.BILLING: (PayoutWorkflow,),
     TaskQueue.AI: (),
     TaskQueue.NOTIFY: (SweepWorkflow, LedgerNightWorkflow),
@@ -58,6 +60,7 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
     parsing = ParsingActivities(resources.database, resources.reader)
     payouts = PayoutActivities(resources.database, resources.payments, resources.earnings)
     ratings = RatingActivities(resources.database)
+    disputes = DisputeActivities(resources.database, resources.credits, resources.earnings)
     archive = ArchiveActivities(
         resources.database, resources.storage, bucket=resources.settings.s3_bucket_archive
     )
@@ -79,12 +82,22 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
             jobs.tracked_time,
             jobs.settle_job,
             parsing.parse_brief_with_rules,
+            disputes.open_dispute,
+            disputes.note_dispute,
+            disputes.plan_ruling,
+            disputes.settle_ruling,
             ratings.store_rating,
             ratings.reveal_ratings,
             archive.write_archive,
             archive.mark_archived,
         ),
-        TaskQueue.BILLING: (payouts.send_transfer, payouts.record_payout_sent, payouts.record_payout),
+        TaskQueue.BILLING: (
+            payouts.payout_due,
+            payouts.send_transfer,
+            payouts.record_payout_sent,
+            payouts.record_payout,
+            payouts.take_back,
+        ),
         TaskQueue.AI: (parsing.parse_brief_with_openai,),
         TaskQueue.NOTIFY: (
             sweep.start_orphans,

@@ -19,6 +19,7 @@ from app.lifecycle import Action, Actor, Phase, Status
 
 JOB_WORKFLOW = "Job"
 PAYOUT_WORKFLOW = "Payout"
+DISPUTE_WORKFLOW = "Dispute"
 RATINGS_WORKFLOW = "Ratings"
 ARCHIVE_WORKFLOW = "Archive"
 SWEEP_WORKFLOW = "Sweep"
@@ -302,6 +303,20 @@ class PayoutInput(BaseModel):
     correlation_id: str | None = None
     tries: int = 0  # that ended in a definite no; each one spent its idempotency key
     held_reason: str | None = None  # why it is held, as recorded last
+
+
+class DisputeInput(BaseModel):
+    """Hold a dispute over a completed job; the numbers are those of the job's policy."""
+
+    job_id: str
+    client_id: str
+    worker_id: str
+    completed_at: datetime
+    window_seconds: int  # after completion, in which a dispute can be opened
+    evidence_seconds: int
+    reminder_seconds: int  # between reminders to the admins
+    payouts: list[int] = Field(default_factory=list)  # of the worker: numbers of accruals
+    correlation_id: str | None = None
 
 
 class RatingsInput(BaseModel):

@@ -1,4 +1,4 @@
-"""Messages of the workflows that outlive the job's own: payout, ratings, archive, of the sweep and the ledger's night.
+"""Messages of the workflows that outlive the job's own, of the sweep and of the ledger's night.
 
 Their inputs are in `workflows.contracts`, since the job's workflow starts them; here is what they exchange with their
 activities, and what they answer. Ids, times and money only, but for the comment of a rating.
@@ -11,8 +11,12 @@ from enum import StrEnum
 
 from pydantic import BaseModel, Field
 
+from app.disputes.rulings import RulingPlan
+from app.jobs.change import Dispute
+from app.jobs.closing import Note
 from app.jobs.payouts import HoldReason, PayoutStatus
-from app.lifecycle import Actor, Status
+from app.lifecycle import Action, Actor, Status
+from app.notifications.notices import Notice
 
 
 class FollowerActivity(StrEnum):
@@ -21,6 +25,12 @@ class FollowerActivity(StrEnum):
     SEND_TRANSFER = "send_transfer"
     RECORD_PAYOUT_SENT = "record_payout_sent"
     RECORD_PAYOUT = "record_payout"
+    PAYOUT_DUE = "payout_due"
+    TAKE_BACK = "take_back"
+    OPEN_DISPUTE = "open_dispute"
+    NOTE_DISPUTE = "note_dispute"
+    PLAN_RULING = "plan_ruling"
+    SETTLE_RULING = "settle_ruling"
     STORE_RATING = "store_rating"
     REVEAL_RATINGS = "reveal_ratings"
     WRITE_ARCHIVE = "write_archive"
@@ -36,6 +46,42 @@ class FollowerActivity(StrEnum):
 
 ACCOUNT_UPDATED_SIGNAL = "account_updated"
 """To a payout: the worker's account, or whatever held it, may have changed: try now. Carries nothing."""
+
+
+DISPUTE_CLOSED_SIGNAL = "dispute_closed"
+"""To a payout: the dispute over its job is closed; it goes on. Carries a `DisputeClosed`."""
+
+
+class PayoutDue(BaseModel):
+    """What is to be sent now in USD cents, by the worker's book, or was; and whether a dispute forbids it."""
+
+    usd_cents: int
+    disputed: bool = False
+
+
+class TakeBack(BaseModel):
+    """What a ruling takes of one accrual, in USD cents; `act` names the ruling within the job."""
+
+    job_id: str
+    worker_id: str
+    number: int = 1  # of the accrual, and its payout
+    amount_usd_cents: int
+    act: str
+    reason: str
+    correlation_id: str | None = None
+
+
+class TakenBack(BaseModel):
+    """Of what was taken, in USD cents: how much Stripe gave back, and how much the worker owes now."""
+
+    reversed_usd_cents: int = 0
+    debt_usd_cents: int = 0
+
+
+class DisputeClosed(BaseModel):
+    """The end of a dispute, and what of the pay a ruling took."""
+
+    take_back: TakeBack | None = None
 
 
 class SendTransfer(BaseModel):
@@ -86,6 +132,64 @@ class PayoutView(BaseModel):
     tries: int = 0
     next_try_at: datetime | None = None
     stripe_transfer_id: str | None = None
+
+
+# --- Dispute over a completed job
+
+
+class OpenCompletedDispute(BaseModel):
+    """Open the next dispute of a completed job, and tell of it."""
+
+    job_id: str
+    opened_by: Actor
+    opened_by_id: str
+    reason: str
+    at: datetime
+    evidence_until: datetime
+    correlation_id: str | None = None
+
+
+class DisputeOpened(BaseModel):
+    """The dispute as it is on record, and the job's sequence number."""
+
+    dispute: Dispute
+    seq: int
+
+
+class NoteDispute(BaseModel):
+    """Note an act on the job under the key `act`, with the dispute as it is then."""
+
+    job_id: str
+    act: str
+    note: Note
+    dispute: Dispute
+    deadline: datetime | None = None
+    admin_reason: str | None = None
+    notices: list[Notice] = Field(default_factory=list)
+
+
+class PlanRuling(BaseModel):
+    """Work out what a share of the worker's means."""
+
+    job_id: str
+    share_basis_points: int
+
+
+class SettleRuling(BaseModel):
+    """Give the client back what was planned, and note the ruling on the job."""
+
+    plan: RulingPlan
+    ruling: NoteDispute
+
+
+class CompletedDisputeView(BaseModel):
+    """The live state of a dispute over a completed job: its query's answer and its workflow's result."""
+
+    job_id: str
+    dispute: Dispute | None = None
+    deadline: datetime | None = None
+    deadline_action: Action | None = None
+    pay_to_settle: int = 0  # payouts that are still to hear of the last ruling
 
 
 # --- Ratings

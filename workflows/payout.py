@@ -2,6 +2,10 @@
 
 Its id, `payout-<jobId>`, is also the idempotency key of the transfer. Stripe saves a refusal under its key, so each
 try after a definite no has a key of its own; the activity looks for a transfer before every try.
+
+What is sent is what the worker's book says is due at that moment. While the job is disputed nothing is sent. A ruling
+that takes pay back is carried out here as long as this workflow lives, since nobody else knows whether the money is on
+its way; after that the dispute's own workflow does it.
 """
 
 from __future__ import annotations
@@ -29,10 +33,13 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.followers import (
         ACCOUNT_UPDATED_SIGNAL,
+        DISPUTE_CLOSED_SIGNAL,
         PAYOUT_SETTLED_SIGNAL,
+        DisputeClosed,
         PayoutView,
         RecordPayout,
         SendTransfer,
+        TakeBack,
         TransferOutcome,
     )
 
@@ -49,6 +56,10 @@ _BOOK_RETRY = RetryPolicy(
 _RECHECK_ACCOUNT = timedelta(days=1)  # the signal comes first, unless a webhook was lost
 _RECHECK_PLATFORM = timedelta(hours=1)  # nothing tells us that the platform's balance was filled
 
+# An admin must look at these first: nothing is taken from what may have been sent, and no other amount is tried.
+_MAY_BE_SENT = (HoldReason.TRANSFER_DIFFERS, HoldReason.BOOK_REFUSES)
+_BY_BOOK = "payout-by-book"  # payouts from before it send the amount of the accrual
+
 _WORDS = {
     HoldReason.NO_ACCOUNT: "the worker has no payout account yet",
     HoldReason.ACCOUNT_CANNOT_RECEIVE: "the worker's payout account cannot receive money yet",
@@ -56,6 +67,7 @@ _WORDS = {
     HoldReason.REFUSED: "the payment provider refused the transfer",
     HoldReason.TRANSFER_DIFFERS: "a transfer of another amount, or one taken back, was found",
     HoldReason.BOOK_REFUSES: "the money was sent, but the worker's book refuses the entry",
+    HoldReason.DISPUTED: "the job is disputed",
 }
 
 
@@ -68,6 +80,7 @@ class PayoutWorkflow:
         """Make the state before a signal can arrive."""
         self._input = payout
         self._nudges = 0
+        self._take_backs: list[TakeBack] = []
         self._reason = HoldReason(payout.held_reason) if payout.held_reason else None
         self._view = PayoutView(
             job_id=payout.job_id,
@@ -86,7 +99,12 @@ class PayoutWorkflow:
             return self._view
         while True:
             nudges = self._nudges
-            outcome = await self._send()
+            if self._reason not in _MAY_BE_SENT:
+                await self._take_back()
+            outcome = await self._try()
+            if outcome is None:
+                await self._record(PayoutStatus.NOT_DUE, None)
+                break
             if outcome.stripe_transfer_id:
                 reason = await self._record_sent(outcome.stripe_transfer_id)
                 if reason is None:
@@ -98,6 +116,7 @@ class PayoutWorkflow:
                 await self._hold(reason, nudges)
         if self._reason is not None:
             await self._released()
+        await self._take_back()
         return self._view
 
     @workflow.signal(name=ACCOUNT_UPDATED_SIGNAL)
@@ -105,10 +124,45 @@ class PayoutWorkflow:
         """Whatever held the payout may be mended: try now."""
         self._nudges += 1
 
+    @workflow.signal(name=DISPUTE_CLOSED_SIGNAL)
+    def dispute_closed(self, closed: DisputeClosed) -> None:
+        """The job is not disputed any more: go on with what is left, once a ruling's part is taken."""
+        if closed.take_back:
+            self._take_backs.append(closed.take_back)
+        self._nudges += 1
+
     @workflow.query(name=STATE_QUERY)
     def state(self) -> PayoutView:
         """Where the pay is, and why."""
         return self._view
+
+    async def _take_back(self) -> None:
+        """Carry out what rulings took, at a moment when no transfer is on its way."""
+        while self._take_backs:
+            await workflow.execute_activity_method(
+                PayoutActivities.take_back,
+                self._take_backs[0],
+                start_to_close_timeout=_START_TO_CLOSE,
+                retry_policy=_RETRY,
+                summary=f"Take back {dollars_text(self._take_backs[0].amount_usd_cents)}",
+            )
+            self._take_backs.pop(0)
+
+    async def _try(self) -> TransferOutcome | None:
+        """Send what is due now; None when nothing is."""
+        if self._reason not in _MAY_BE_SENT and workflow.patched(_BY_BOOK):
+            due = await workflow.execute_local_activity_method(
+                PayoutActivities.payout_due,
+                self._input,
+                **job_options.STORE,
+                summary="Read what is due from the worker's book",
+            )
+            if due.disputed:
+                return TransferOutcome(reason=HoldReason.DISPUTED)
+            self._view.amount_usd_cents = due.usd_cents
+            if not due.usd_cents:
+                return None
+        return await self._send()
 
     async def _send(self) -> TransferOutcome:
         number = self._view.tries + 1
@@ -118,13 +172,13 @@ class PayoutWorkflow:
             SendTransfer(
                 job_id=self._input.job_id,
                 worker_id=self._input.worker_id,
-                amount_usd_cents=self._input.amount_usd_cents,
+                amount_usd_cents=self._view.amount_usd_cents,
                 payout_id=payout_id,
                 idempotency_key=payout_id if number == 1 else f"{payout_id}-{number}",
             ),
             start_to_close_timeout=_START_TO_CLOSE,
             retry_policy=_RETRY,
-            summary=f"Transfer {dollars_text(self._input.amount_usd_cents)}, try {number}",
+            summary=f"Transfer {dollars_text(self._view.amount_usd_cents)}, try {number}",
         )
 
     async def _record_sent(self, stripe_transfer_id: str) -> HoldReason | None:
@@ -136,7 +190,7 @@ class PayoutWorkflow:
                 self._record_of(PayoutStatus.SENT, None),
                 start_to_close_timeout=timedelta(seconds=30),
                 retry_policy=_BOOK_RETRY,
-                summary=f"Record {dollars_text(self._input.amount_usd_cents)} as sent",
+                summary=f"Record {dollars_text(self._view.amount_usd_cents)} as sent",
             )
         except ActivityError:
             workflow.logger.exception("The worker's book refuses a transfer that was made")
@@ -148,13 +202,13 @@ class PayoutWorkflow:
     async def _hold(self, reason: HoldReason, nudges: int) -> None:
         """Say why it waits, once for each reason; then wait for a signal or the time to look again."""
         status = PayoutStatus.UNRECORDED if reason is HoldReason.BOOK_REFUSES else PayoutStatus.HELD
-        delay = _RECHECK_ACCOUNT if reason.is_the_workers else _RECHECK_PLATFORM
+        delay = _RECHECK_PLATFORM if reason.needs_admin else _RECHECK_ACCOUNT
         self._view.next_try_at = workflow.now() + delay
         if reason is not self._reason:
             self._reason = reason
             workflow.upsert_search_attributes(
                 [
-                    NEEDS_ADMIN.value_set(not reason.is_the_workers),
+                    NEEDS_ADMIN.value_set(reason.needs_admin),
                     WORKER_ID.value_set(self._input.worker_id),
                 ]
             )
@@ -165,7 +219,7 @@ class PayoutWorkflow:
             await workflow.wait_condition(
                 lambda: self._nudges != nudges, timeout=delay, timeout_summary="Try the payout again"
             )
-        if workflow.info().is_continue_as_new_suggested():
+        if workflow.info().is_continue_as_new_suggested() and not self._take_backs:
             workflow.continue_as_new(
                 self._input.model_copy(update={"tries": self._view.tries, "held_reason": reason.value})
             )
@@ -193,7 +247,7 @@ class PayoutWorkflow:
         return RecordPayout(
             job_id=self._input.job_id,
             worker_id=self._input.worker_id,
-            amount_usd_cents=self._input.amount_usd_cents,
+            amount_usd_cents=self._view.amount_usd_cents,
             status=status,
             at=workflow.now(),
             stripe_transfer_id=self._view.stripe_transfer_id,
@@ -214,7 +268,13 @@ def render(view: PayoutView) -> str:
         f"- {dollars_text(view.amount_usd_cents)} to worker `{view.worker_id}` for job `{view.job_id}`",
     ]
     if view.reason:
-        who = "the worker" if view.reason.is_the_workers else "an admin"
+        who = (
+            "the worker"
+            if view.reason.is_the_workers
+            else "an admin"
+            if view.reason.needs_admin
+            else "a ruling"
+        )
         lines.append(f"- Waits for {who}: {_WORDS[view.reason]}")
     if view.next_try_at and view.status not in SETTLED:
         lines.append(

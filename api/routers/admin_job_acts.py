@@ -66,7 +66,7 @@ async def extend_deadline(job_id: PathId, body: ExtendBody, principal: AdminOnly
     job = await desk.job(job_id, principal)
     act = ExtendDeadline(**desk.fields(principal, body), reason=body.reason, to=body.to)
     update_id = f"{Update.EXTEND_DEADLINE}:{_stamp(body.to)}"
-    return await desk.hand_over(job, Update.EXTEND_DEADLINE, update_id, act)
+    return await desk.hand_to_dispute(job, Update.EXTEND_DEADLINE, update_id, act)
 
 
 @router.post("/{job_id}/propose-price", responses=problems(*ACT, *WITH_BODY, "price-not-higher"))

@@ -1,4 +1,4 @@
-"""Disputes over open work: opened by either side, fed with evidence, ended by an admin or by who opened it."""
+"""Disputes over open work and completed jobs: opened by either side, ended by an admin or by who opened it."""
 
 from __future__ import annotations
 
@@ -78,16 +78,22 @@ class DisputeView(ResponseModel):
     evidence: list[EvidenceView]
 
 
-@router.post("/jobs/{job_id}/dispute", responses=problems(*ACT, *WITH_BODY, "idempotency-key-reused"))
+@router.post(
+    "/jobs/{job_id}/dispute",
+    responses=problems(*ACT, *WITH_BODY, "idempotency-key-reused", "dispute-window-closed"),
+)
 async def open_dispute(
     job_id: PathId, body: DisputeBody, principal: ClientOrWorker, desk: DeskDep
 ) -> ActView:
-    """Ask for a ruling. All deadlines of the job stand still until it is closed."""
+    """Ask for a ruling. All deadlines of the job stand still until it is closed.
+
+    A completed job can be disputed for some days (the policy's dispute window); pay that is not sent yet stands still.
+    """
     job = await desk.job(job_id, principal)
     act = Reasoned(**desk.fields(principal, body), reason=body.reason)
     number = _number(job) + (0 if _is_open(job) else 1)
     update_id = f"{Update.OPEN_DISPUTE}:{act.actor}:{number}"
-    return await desk.hand_over(job, Update.OPEN_DISPUTE, update_id, act)
+    return await desk.open_dispute(job, update_id, act)
 
 
 @router.get("/jobs/{job_id}/dispute", responses=problems(*_READ))
@@ -139,21 +145,24 @@ async def withdraw_dispute(job_id: PathId, principal: ClientOrWorker, desk: Desk
     """Take the dispute back, if you opened it; the job goes on where it was."""
     job = await desk.job(job_id, principal)
     update_id = f"{Update.WITHDRAW_DISPUTE}:{_number(job)}:{principal.role.value}"
-    return await desk.hand_over(job, Update.WITHDRAW_DISPUTE, update_id, Act(**desk.fields(principal)))
+    return await desk.hand_to_dispute(job, Update.WITHDRAW_DISPUTE, update_id, Act(**desk.fields(principal)))
 
 
 @router.post(
     "/admin/jobs/{job_id}/dispute/rule", responses=problems(*ACT, *WITH_BODY, "idempotency-key-reused")
 )
 async def rule(job_id: PathId, body: RuleBody, principal: AdminOnly, desk: DeskDep) -> ActView:
-    """End the dispute with a share for the worker; the rest returns to the client."""
+    """End the dispute with a share for the worker; the rest returns to the client.
+
+    Over a completed job it is a share of what was spent and earned: pay that was sent is taken back, or owed.
+    """
     job = await desk.job(job_id, principal)
     act = Rule(
         **desk.fields(principal, body),
         reason=body.reason,
         worker_share_basis_points=body.worker_share_basis_points,
     )
-    return await desk.hand_over(job, Update.RULE, f"{Update.RULE}:{_number(job)}", act)
+    return await desk.hand_to_dispute(job, Update.RULE, f"{Update.RULE}:{_number(job)}", act)
 
 
 @router.post(
@@ -163,7 +172,9 @@ async def dismiss(job_id: PathId, body: DisputeBody, principal: AdminOnly, desk:
     """Find nothing to rule on: the job goes on where it was, with its deadlines moved."""
     job = await desk.job(job_id, principal)
     act = Reasoned(**desk.fields(principal, body), reason=body.reason)
-    return await desk.hand_over(job, Update.DISMISS_DISPUTE, f"{Update.DISMISS_DISPUTE}:{_number(job)}", act)
+    return await desk.hand_to_dispute(
+        job, Update.DISMISS_DISPUTE, f"{Update.DISMISS_DISPUTE}:{_number(job)}", act
+    )
 
 
 def _number(job: Job) -> int:

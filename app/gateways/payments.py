@@ -75,6 +75,17 @@ class Transfer:
 
 
 @dataclass(frozen=True)
+class TransferReversal:
+    """A transfer, or a part of it, taken back from the worker's account, in USD cents."""
+
+    id: str
+    transfer_id: str
+    amount_cents: int
+    created_at: datetime
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Payout:
     """Money on its way from a worker's account to the bank, in USD cents.
 
@@ -122,6 +133,19 @@ class PaymentGateway(Protocol):
     ) -> Transfer | None: ...
 
     def transfers_since(self, since: datetime) -> AsyncIterator[Transfer]: ...
+
+    async def reverse_transfer(
+        self,
+        transfer_id: str,
+        amount_cents: int,
+        *,
+        idempotency_key: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> TransferReversal: ...
+
+    async def find_reversal(
+        self, transfer_id: str, metadata: Mapping[str, str]
+    ) -> TransferReversal | None: ...
 
     async def create_payout(
         self,

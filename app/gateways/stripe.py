@@ -25,6 +25,7 @@ from app.gateways.payments import (
     Payout,
     RecipientAccount,
     Transfer,
+    TransferReversal,
     transfer_group_of,
 )
 from app.settings import Settings
@@ -177,6 +178,34 @@ class StripeGateway:
         async with _translating():
             async for transfer in pages.auto_paging_iter():
                 yield _transfer(transfer)
+
+    async def reverse_transfer(
+        self,
+        transfer_id: str,
+        amount_cents: int,
+        *,
+        idempotency_key: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> TransferReversal:
+        """Takes USD cents of a transfer back; `InsufficientBalance` when the worker's account has less than that."""
+        reversal = await _translated(
+            self._stripe.v1.transfers.reversals.create_async(
+                transfer_id,
+                {"amount": amount_cents, "metadata": dict(metadata or {})},
+                {"idempotency_key": idempotency_key},
+            )
+        )
+        return _reversal(transfer_id, reversal)
+
+    async def find_reversal(self, transfer_id: str, metadata: Mapping[str, str]) -> TransferReversal | None:
+        """The first reversal of a transfer whose metadata holds all that is given, or None."""
+        pages = await _translated(self._stripe.v1.transfers.reversals.list_async(transfer_id, {"limit": 100}))
+        found = None
+        async with _translating():
+            async for reversal in pages.auto_paging_iter():
+                if _holds(_metadata(reversal.metadata), metadata):
+                    found = reversal
+        return None if found is None else _reversal(transfer_id, found)
 
     async def create_payout(
         self,
@@ -343,6 +372,16 @@ def _transfer(transfer: stripe.Transfer) -> Transfer:
         transfer_group=transfer.transfer_group,
         created_at=datetime.fromtimestamp(transfer.created, UTC),
         metadata=metadata,
+    )
+
+
+def _reversal(transfer_id: str, reversal: stripe.TransferReversal) -> TransferReversal:
+    return TransferReversal(
+        id=reversal.id,
+        transfer_id=transfer_id,
+        amount_cents=reversal.amount,
+        created_at=datetime.fromtimestamp(reversal.created, UTC),
+        metadata=_metadata(reversal.metadata),
     )
 
 

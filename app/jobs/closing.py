@@ -39,8 +39,11 @@ async def append_note(
     key: str,
     note: Note,
     fields: dict[str, Any] | None = None,
-) -> None:
+) -> int:
     """Move the job along the note's cell, add it to the timeline under its key, and set the fields. Repeatable.
+
+    Returns:
+        The job's sequence number, with this note in it.
 
     Raises:
         JobNotFoundError: there is no such job.
@@ -52,7 +55,7 @@ async def append_note(
         if stored is None:
             raise JobNotFoundError(job_id)
         if key in stored.get("noteKeys", []):
-            return
+            return int(stored["seq"])
         state = State(Status(stored["status"]), Phase(stored["phase"]))
         to, seq = cell_for(state, note.action, note.actor).to, stored["seq"]
         entry = TimelineEntry(**note.model_dump(), seq=seq + 1, status=to.status, phase=to.phase)
@@ -70,4 +73,4 @@ async def append_note(
             },
         }
         if (await jobs.update_one({"_id": job_id, "seq": seq}, update)).matched_count:
-            return
+            return int(seq) + 1

@@ -11,6 +11,7 @@ from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
 
+from app.lifecycle import COMPLETION_DISPUTED, Phase, State, Status
 from app.notifications.notices import Notice, OutboxEntry
 from app.notifications.outbox import enqueue
 
@@ -39,11 +40,22 @@ class HoldReason(StrEnum):
     REFUSED = "refused"
     TRANSFER_DIFFERS = "transfer_differs"
     BOOK_REFUSES = "book_refuses"
+    DISPUTED = "disputed"
 
     @property
     def is_the_workers(self) -> bool:
-        """Whether the worker can mend it, by finishing the payout account; all else needs an admin."""
+        """Whether the worker can mend it, by finishing the payout account."""
         return self in (HoldReason.NO_ACCOUNT, HoldReason.ACCOUNT_CANNOT_RECEIVE)
+
+    @property
+    def needs_admin(self) -> bool:
+        """Whether an admin must look at it; a dispute asks for the admins by itself."""
+        return not self.is_the_workers and self is not HoldReason.DISPUTED
+
+    @property
+    def for_admins(self) -> str:
+        """Why the job needs an admin, in the words of its own field."""
+        return f"payout: {self.value}"
 
 
 async def worker_account(database: Database, worker_id: str) -> str | None:
@@ -51,6 +63,12 @@ async def worker_account(database: Database, worker_id: str) -> str | None:
     worker = await database["users"].find_one({"_id": worker_id}, {"workerProfile.stripeAccountId": 1})
     account = ((worker or {}).get("workerProfile") or {}).get("stripeAccountId")
     return str(account) if account else None
+
+
+async def is_disputed(database: Database, job_id: str) -> bool:
+    """Whether a dispute over the completed job is open, so that nothing of its pay may be sent."""
+    job = await database["jobs"].find_one({"_id": job_id}, {"status": 1, "phase": 1})
+    return job is not None and State(Status(job["status"]), Phase(job["phase"])) == COMPLETION_DISPUTED
 
 
 def payout_field(number: int) -> str:
@@ -80,27 +98,30 @@ async def record_payout(
 ) -> None:
     """Write the payout's state on the job, then the notices of it. Repeatable; a settled payout is never unsettled.
 
-    The worker hears of a hold that the worker can mend, and of the money; the admins of all other holds.
+    The worker hears of a hold that the worker can mend, and of the money; the admins of all other holds, but for a
+    dispute, of which both have heard. What else the job needs an admin for stays.
     """
-    needs_admin = reason is not None and not reason.is_the_workers
     field = payout_field(number)
-    fields = {
+    fields: dict[str, Any] = {
         field: {
             "status": status.value,
             "stripeTransferId": stripe_transfer_id,
             "reason": reason.value if reason else None,
             "at": at,
         },
-        "needsAdmin": needs_admin,
-        "needsAdminReason": f"payout: {reason.value}" if reason and needs_admin else None,
         "updatedAt": at,
     }
+    if reason and reason.needs_admin:
+        fields |= {"needsAdmin": True, "needsAdminReason": reason.for_admins}
     jobs = database["jobs"]
     if status in SETTLED:
         await jobs.update_one({"_id": job_id}, {"$set": fields})
     else:  # a write that was delayed until after the money went must not say again that it is held
         unsettled = {"_id": job_id, f"{field}.status": {"$nin": sorted(status.value for status in SETTLED)}}
         await jobs.update_one(unsettled, {"$set": fields})
+    if reason is None or not reason.needs_admin:
+        ours = {"_id": job_id, "needsAdminReason": {"$in": [each.for_admins for each in HoldReason]}}
+        await jobs.update_one(ours, {"$set": {"needsAdmin": False, "needsAdminReason": None}})
     notice = _notice(job_id, worker_id, amount_usd_cents, status, reason)
     if notice:
         name = f"payout-{job_id}" if number == 1 else f"payout-{job_id}-{number}"
@@ -116,7 +137,7 @@ def _notice(
     context = {"amount_usd_cents": amount_usd_cents}
     if status is PayoutStatus.SENT:
         return Notice(type="payout.sent", user_id=worker_id, job_id=job_id, context=context)
-    if reason is None:
+    if reason in (None, HoldReason.DISPUTED):
         return None
-    to = worker_id if reason.is_the_workers else None  # None: every admin
+    to = worker_id if reason and reason.is_the_workers else None  # None: every admin
     return Notice(type="payout.held", user_id=to, job_id=job_id, context=context)

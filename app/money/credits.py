@@ -33,7 +33,7 @@ from app.money.errors import AccountInDebt, CorrectionExceeded, InsufficientCred
 from app.money.journal import Journal
 from app.money.keys import expiry_key
 from app.money.lots import is_expired
-from app.money.models import CreditBalances, Ending, Lot
+from app.money.models import CreditBalances, Ending, Kind, Lot
 
 __all__ = [
     "ClawbackOutcome",
@@ -194,6 +194,11 @@ class Credits:
             expires_at=expires_at,
         )
         return RefundOutcome.of(await self._journal.post(act))
+
+    async def refundable(self, key: str) -> int:
+        """What is left of the credits spent under a key that `refund` could give back; zero for any other act."""
+        spent = await self._journal.correctable(Original("key", key))
+        return spent.remaining if spent and spent.original.kind is Kind.HOLD_RESOLUTION else 0
 
     async def claw_back(
         self,

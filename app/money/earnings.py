@@ -160,6 +160,16 @@ class Earnings:
         left = accrual.original.amount - paid_debt - accrual.total - kept
         return max(0, min(left, (await self.balance(worker_id)).payable))
 
+    async def transferred(self, job_id: str, *, number: int = 1) -> int:
+        """What was sent by the job's transfer of that number, as it was recorded; zero when none was."""
+        sent = await self._journal.correctable(Original("key", key_of_transfer(job_id, number)))
+        return sent.original.amount if sent else 0
+
+    async def reversible(self, job_id: str, *, number: int = 1) -> int:
+        """What is left of the job's accrual of that number that `reverse` could take; zero when there is none."""
+        accrual = await self._journal.correctable(Original("key", accrue_key(job_id, number)))
+        return accrual.remaining if accrual else 0
+
     async def balance(self, worker_id: str) -> EarningBalance:
         """The worker's earnings at this moment, read from the journal.
 

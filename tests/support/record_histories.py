@@ -27,6 +27,7 @@ from app.settings import Settings
 from devstack.stack import Stack
 from devstack.stripe_sandbox.control import SandboxControl
 from tests.parsing.fake_openai import fake_openai
+from tests.support.dispute_scenarios import DISPUTES
 from tests.support.histories import save
 from tests.support.jobs import Database, JobHarness, RefusedError, run_harness
 from workflows.contracts import (
@@ -48,7 +49,7 @@ SHORT = JobPolicy(
     dispute_window_seconds=1,
 )
 Scenario = Callable[[JobHarness], Awaitable[dict[str, WorkflowHandle[Any, Any]]]]
-SCENARIOS: dict[str, Scenario] = {}
+SCENARIOS: dict[str, Scenario] = dict(DISPUTES)
 
 
 def scenario(run: Scenario) -> Scenario:

@@ -130,4 +130,5 @@ async def job_of(database: Database, job_id: str) -> dict[str, Any]:
 async def notices_of(database: Database, job_id: str) -> list[tuple[str, str | None]]:
     """What the outbox says of a job, to whom (None: every admin)."""
     rows = await database["outbox"].find({"jobId": job_id}).sort("_id", 1).to_list()
-    return sorted((row["template"], row["userId"]) for row in rows)
+    told = [(row["template"], row["userId"]) for row in rows]
+    return sorted(told, key=lambda one: (one[0], one[1] or ""))

@@ -144,7 +144,7 @@ def activities(
     scene: Scene, *, gateway: StripeGateway | None = None, earnings: Earnings | None = None
 ) -> list[Any]:
     own = PayoutActivities(scene.database, gateway or scene.gateway, earnings or Earnings(scene.database))
-    return [own.send_transfer, own.record_payout_sent, own.record_payout]
+    return [own.payout_due, own.send_transfer, own.record_payout_sent, own.record_payout, own.take_back]
 
 
 async def test_pay_is_sent_recorded_and_told(scene: Scene) -> None:

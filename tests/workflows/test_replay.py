@@ -24,6 +24,10 @@ ALL_WORKFLOWS = [each for classes in WORKFLOWS.values() for each in classes]
 BRANCHES = {
     "archive-cancelled",
     "archive-completed",
+    "dispute-dismissed",
+    "dispute-ruled-after-pay",
+    "dispute-ruled-before-pay",
+    "dispute-withdrawn",
     "job-approved",
     "job-assigned-while-offered",
     "job-auto-approved",
@@ -36,8 +40,10 @@ BRANCHES = {
     "job-rescued",
     "job-revised",
     "job-short-of-credits",
+    "payout-disputed-then-sent",
     "payout-held-then-sent",
     "payout-sent",
+    "payout-taken-back-on-its-way",
     "ratings-both",
     "ratings-window-ended",
 }
