@@ -206,6 +206,8 @@ _UNNAMED = frozenset(
 )
 # The reasons that were meant for the reader. A worker tells the platform why they decline, not the client; that a
 # client is short of credits is not the worker's to know; why an admin chose a worker is for admins.
+# What a worker was paid who left is not for the next one to see.
+_OF_THE_ONE_BEFORE = frozenset({Action.WITHDRAW, Action.REASSIGN})
 _DISPUTE = (Action.OPEN_DISPUTE, Action.DISMISS_DISPUTE, Action.RULE, Action.RULE_REFUND)
 _REASONS: dict[Role, frozenset[Action]] = {
     Role.CLIENT: frozenset(
@@ -297,6 +299,8 @@ def timeline_entry(entry: TimelineEntry, role: Role) -> TimelineView:
         view.usd_cents = None
     if role is Role.WORKER:
         view.credits = None
+        if entry.action in _OF_THE_ONE_BEFORE:
+            view.usd_cents = None
     if role is not Role.ADMIN:
         view.details = None
         if entry.action in _UNNAMED:

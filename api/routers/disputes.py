@@ -20,6 +20,7 @@ from app.jobs.change import DisputeStatus
 from app.jobs.models import Job
 from app.jobs.policy import BASIS
 from app.lifecycle import Actor
+from app.users.models import Role
 from workflows.contracts import Act, Reasoned, Rule, Update
 
 router = APIRouter(tags=["disputes"])
@@ -100,7 +101,8 @@ async def open_dispute(
 async def read_dispute(job_id: PathId, principal: AnyRole, desk: DeskDep) -> DisputeView:
     """The job's last dispute, with the evidence of both sides."""
     job = await desk.job(job_id, principal)
-    if job.dispute is None:
+    only_offered = principal.role is Role.WORKER and job.worker_id != principal.user_id
+    if job.dispute is None or only_offered:
         raise NotFoundError("There is no dispute about this job.")
     evidence = await evidence_of(desk.queries.database, job.id, job.dispute.number)
     fields = job.dispute.model_dump(exclude={"opened_by_id"})
