@@ -21,6 +21,7 @@ from api.routers import (
     admin_clients,
     admin_job_acts,
     admin_jobs,
+    admin_payouts,
     admin_policies,
     auth,
     disputes,
@@ -61,6 +62,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     admin_clients.router,
     admin_jobs.router,
     admin_job_acts.router,
+    admin_payouts.router,
     admin_policies.router,
 )
 

@@ -23,6 +23,7 @@ from app.settings import Settings, get_settings
 from worker.resources import Resources, open_resources
 from worker.search_attributes import register_search_attributes
 from worker.workers import build_workers
+from workflows.bank_payout import ensure_bank_payouts
 from workflows.contracts import TaskQueue
 from workflows.ledger import ensure_ledger_night
 from workflows.sweep import ensure_schedule
@@ -42,6 +43,7 @@ async def serve(
         await register_search_attributes(resources.client)
         await ensure_schedule(resources.client, settings.task_queue_prefix)
         await ensure_ledger_night(resources.client, settings.task_queue_prefix)
+        await ensure_bank_payouts(resources.client, settings)
         await _run(resources, stop, queues)
     _log.info("worker_stopped")
 

@@ -10,6 +10,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.archive import ArchiveActivities
+from activities.connect import ConnectActivities
 from activities.disputes import DisputeActivities
 from activities.jobs import JobActivities
 from activities.ledger import LedgerActivities
@@ -21,6 +22,7 @@ from activities.timetracking import TimeTrackingActivities
 from app.settings import Settings
 from worker.resources import Resources
 from workflows.archive import ArchiveWorkflow
+from workflows.bank_payout import BankPayoutsWorkflow
 from workflows.contracts import TaskQueue, task_queue
 from workflows.dispute import DisputeWorkflow
 from workflows.job import JobWorkflow
@@ -39,7 +41,7 @@ STICKY = timedelta(seconds=4)
 
 WORKFLOWS: dict[TaskQueue, Sequence[type]] = {
     TaskQueue.JOBS: (JobWorkflow, DisputeWorkflow, RatingsWorkflow, ArchiveWorkflow),
-    TaskQueue.BILLING: (PayoutWorkflow,),
+    TaskQueue.BILLING: (PayoutWorkflow, BankPayoutsWorkflow),
     TaskQueue.AI: (),
     TaskQueue.NOTIFY: (SweepWorkflow, LedgerNightWorkflow),
 }
@@ -59,6 +61,7 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
     jobs = JobActivities(resources.database, resources.credits, resources.earnings)
     parsing = ParsingActivities(resources.database, resources.reader)
     payouts = PayoutActivities(resources.database, resources.payments, resources.earnings)
+    connect = ConnectActivities(resources.database, resources.payments, resources.client, resources.settings)
     ratings = RatingActivities(resources.database)
     disputes = DisputeActivities(resources.database, resources.credits, resources.earnings)
     archive = ArchiveActivities(
@@ -97,6 +100,11 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
             payouts.record_payout_sent,
             payouts.record_payout,
             payouts.take_back,
+            connect.list_payees,
+            connect.pay_out,
+            connect.follow_payouts,
+            connect.read_account,
+            connect.follow_payout,
         ),
         TaskQueue.AI: (parsing.parse_brief_with_openai,),
         TaskQueue.NOTIFY: (

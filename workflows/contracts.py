@@ -20,11 +20,13 @@ from app.lifecycle import Action, Actor, Phase, Status
 JOB_WORKFLOW = "Job"
 PAYOUT_WORKFLOW = "Payout"
 DISPUTE_WORKFLOW = "Dispute"
+BANK_PAYOUTS_WORKFLOW = "BankPayouts"
 RATINGS_WORKFLOW = "Ratings"
 ARCHIVE_WORKFLOW = "Archive"
 SWEEP_WORKFLOW = "Sweep"
 
 SWEEP_SCHEDULE_ID = "sweep"
+BANK_PAYOUTS_SCHEDULE_ID = "bank-payouts"
 
 MAX_COMMENT_LENGTH = 1_000  # characters of a rating's comment
 
@@ -317,6 +319,28 @@ class DisputeInput(BaseModel):
     reminder_seconds: int  # between reminders to the admins
     payouts: list[int] = Field(default_factory=list)  # of the worker: numbers of accruals
     correlation_id: str | None = None
+
+
+class BankPayoutsResult(BaseModel):
+    """Of a run over workers' balances: paid out, in USD cents in all, not enough to pay out, refused, given up."""
+
+    paid: int = 0
+    usd_cents: int = 0
+    below_minimum: int = 0
+    refused: int = 0
+    failed: int = 0
+
+
+class BankPayoutsInput(BaseModel):
+    """Pay workers' balances out to their banks. A worker is paid out once in a period; None: the day of the run.
+
+    `after` and `result` are carried from run to run.
+    """
+
+    period: str | None = None
+    worker_ids: list[str] | None = None  # None: everyone
+    after: str = ""
+    result: BankPayoutsResult = Field(default_factory=BankPayoutsResult)
 
 
 class RatingsInput(BaseModel):

@@ -31,6 +31,11 @@ class FollowerActivity(StrEnum):
     NOTE_DISPUTE = "note_dispute"
     PLAN_RULING = "plan_ruling"
     SETTLE_RULING = "settle_ruling"
+    LIST_PAYEES = "list_payees"
+    PAY_OUT = "pay_out"
+    FOLLOW_PAYOUTS = "follow_payouts"
+    READ_ACCOUNT = "read_account"
+    FOLLOW_PAYOUT = "follow_payout"
     STORE_RATING = "store_rating"
     REVEAL_RATINGS = "reveal_ratings"
     WRITE_ARCHIVE = "write_archive"
@@ -190,6 +195,51 @@ class CompletedDisputeView(BaseModel):
     deadline: datetime | None = None
     deadline_action: Action | None = None
     pay_to_settle: int = 0  # payouts that are still to hear of the last ruling
+
+
+# --- Payouts to banks, and what Stripe tells of connected accounts
+
+
+class ListPayees(BaseModel):
+    """The next workers with an account, after this id."""
+
+    after: str = ""
+    limit: int
+
+
+class PayOut(BaseModel):
+    """Pay out a worker's balance, once in a period."""
+
+    worker_id: str
+    period: str
+
+
+class PaidOut(BaseModel):
+    """What became of it: no status when there was nothing to pay out, or not enough."""
+
+    status: str | None = None
+    amount_usd_cents: int = 0
+
+
+class ReadAccount(BaseModel):
+    """Re-read a connected account, remember it, and try held payouts again."""
+
+    account_id: str
+
+
+class AccountRead(BaseModel):
+    """Whose account it is (None: nobody's here), and how many held payouts were told."""
+
+    worker_id: str | None = None
+    transfers_active: bool = False
+    nudged: int = 0
+
+
+class FollowPayout(BaseModel):
+    """Re-read a payout of a connected account to its bank."""
+
+    account_id: str
+    stripe_payout_id: str
 
 
 # --- Ratings

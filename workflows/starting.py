@@ -1,7 +1,8 @@
-"""Starts the process of a posted job. Repeatable: a job has one workflow, whoever starts it and however often."""
+"""Starts processes. Repeatable: each has one workflow, whoever starts it and however often."""
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 
 from temporalio.client import Client
@@ -16,11 +17,13 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from app.jobs.models import Job
 from app.settings import Settings
 from workflows.contracts import (
+    BANK_PAYOUTS_WORKFLOW,
     CLIENT_ID,
     JOB_STATUS,
     JOB_WORKFLOW,
     NEEDS_ADMIN,
     URGENCY,
+    BankPayoutsInput,
     JobInput,
     TaskQueue,
     job_workflow_id,
@@ -71,3 +74,24 @@ async def start_job(client: Client, job: Job, settings: Settings) -> bool:
     except WorkflowAlreadyStartedError:
         return False
     return True
+
+
+async def start_bank_payouts(client: Client, run: BankPayoutsInput, run_id: str, settings: Settings) -> str:
+    """Pay workers out now, besides the schedule; the id of the workflow, which may run, or have run, already.
+
+    Raises:
+        temporalio.service.RPCError: Temporal cannot be reached, or did not answer in time.
+    """
+    workflow_id = f"{settings.task_queue_prefix}bank-payouts-{run_id}"
+    with contextlib.suppress(WorkflowAlreadyStartedError):
+        await client.start_workflow(
+            BANK_PAYOUTS_WORKFLOW,
+            run,
+            id=workflow_id,
+            task_queue=task_queue(TaskQueue.BILLING, settings.task_queue_prefix),
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            static_summary="Pay workers out on demand",
+            rpc_timeout=timedelta(seconds=settings.dependency_timeout_seconds),
+        )
+    return workflow_id

@@ -345,6 +345,28 @@ _WORKER: dict[NoticeType, Entry] = {
         link="{{ portal_url }}/payouts",
         reads=_keys("amount_usd_cents"),
     ),
+    "payout.bank_sent": Entry(
+        title="Your money is on its way to your bank",
+        message=(
+            "{% if amount_usd_cents is defined %}{{ amount_usd_cents | usd }}{% else %}Your balance{% endif %} "
+            "is on its way to your bank"
+            "{% if arrives_at is defined %} and should arrive by {{ arrives_at | when(zone) }}{% endif %}."
+        ),
+        action="See your payouts",
+        link="{{ portal_url }}/payouts",
+        reads=_keys("amount_usd_cents", "arrives_at"),
+    ),
+    "payout.bank_failed": Entry(
+        title="Your bank did not take your money",
+        message=(
+            "{% if amount_usd_cents is defined %}{{ amount_usd_cents | usd }}{% else %}Your balance{% endif %} "
+            "could not be paid to your bank and is back on your account. Please check your bank details."
+        ),
+        more=("It is sent again with the next payout.",),
+        action="Check your bank details",
+        link="{{ portal_url }}/payouts",
+        reads=_keys("amount_usd_cents"),
+    ),
     "review.invited": Entry(
         title="How was “{{ job_title }}”?",
         message=(

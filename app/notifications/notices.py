@@ -40,6 +40,8 @@ NoticeType = Literal[
     "job.cancelled",
     "payout.sent",
     "payout.held",
+    "payout.bank_sent",
+    "payout.bank_failed",
     "review.invited",
     "review.revealed",
     "time.idle_stopped",

@@ -113,6 +113,7 @@ ACCESS: dict[Route, Access] = {
     ("POST", "/admin/jobs/{job_id}/propose-price"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/dispute/rule"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/dispute/dismiss"): ADMIN,
+    ("POST", "/admin/payouts/run"): ADMIN,
     ("GET", "/admin/policies"): ADMIN,
     ("GET", "/admin/policies/{version}"): ADMIN,
     ("POST", "/admin/policies"): ADMIN,

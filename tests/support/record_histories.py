@@ -31,6 +31,8 @@ from tests.support.dispute_scenarios import DISPUTES
 from tests.support.histories import save
 from tests.support.jobs import Database, JobHarness, RefusedError, run_harness
 from workflows.contracts import (
+    BankPayoutsInput,
+    BankPayoutsResult,
     RatingResult,
     SubmitRating,
     Update,
@@ -38,6 +40,7 @@ from workflows.contracts import (
     payout_workflow_id,
     ratings_workflow_id,
 )
+from workflows.starting import start_bank_payouts
 
 SHORT = JobPolicy(
     offer_window_seconds=1,
@@ -119,6 +122,26 @@ async def paid_at_once(jobs: JobHarness) -> dict[str, WorkflowHandle[Any, Any]]:
     ratings = client.get_workflow_handle(ratings_workflow_id(job.id))
     await ratings.result()
     return {"payout-sent": payout, "ratings-window-ended": ratings}
+
+
+@scenario
+async def bank_payouts(jobs: JobHarness) -> dict[str, WorkflowHandle[Any, Any]]:
+    """A run over two workers: one is paid out, one has not enough."""
+    payments = jobs.resources.payments
+    workers = [await _only_worker(jobs) for _ in range(2)]
+    for worker in workers:
+        await _give_account(jobs, worker)
+    user = await jobs.user(workers[0])
+    await payments.create_transfer(
+        user["workerProfile"]["stripeAccountId"], 4_500, "recorded", idempotency_key=f"recorded-{workers[0]}"
+    )
+    run = BankPayoutsInput(period="2026-11-23", worker_ids=workers)
+    workflow_id = await start_bank_payouts(jobs.resources.client, run, workers[0], jobs.resources.settings)
+    handle = jobs.resources.client.get_workflow_handle(workflow_id, result_type=BankPayoutsResult)
+    result = await handle.result()
+    if (result.paid, result.below_minimum) != (1, 1):
+        raise RuntimeError(f"not as planned: {result}")
+    return {"bank-payouts": handle}
 
 
 async def _give_account(jobs: JobHarness, worker_id: str) -> None:

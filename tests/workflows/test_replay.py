@@ -28,6 +28,7 @@ BRANCHES = {
     "dispute-ruled-after-pay",
     "dispute-ruled-before-pay",
     "dispute-withdrawn",
+    "bank-payouts",
     "job-approved",
     "job-assigned-while-offered",
     "job-auto-approved",
