@@ -8,12 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import AwareDatetime, ConfigDict, Field
 
+from api.dependencies import PoliciesDep
 from api.job_desk import ACT, ActView, DeskDep, Reason
 from api.openapi import WITH_BODY, problems
 from api.security import AdminOnly
 from api.types import CreditsIn, PathId, RequestModel
 from app.jobs.policy import BASIS
-from workflows.contracts import ExtendDeadline, ProposePrice, Reassign, Update
+from app.policies.models import MAX_VERSION
+from workflows.contracts import ChangePolicy, ExtendDeadline, ProposePrice, Reassign, Update
 
 router = APIRouter(prefix="/admin/jobs", tags=["admin"])
 
@@ -50,6 +52,16 @@ class ProposeBody(RequestModel):
     reason: Reason
 
 
+class PolicyBody(RequestModel):
+    """Which version of the policy, and why; it is written into the job's timeline."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"version": 4, "reason": "The client was promised a longer review"}]}
+    )
+    version: Annotated[int, Field(strict=True, ge=1, le=MAX_VERSION)]
+    reason: Reason
+
+
 @router.post("/{job_id}/reassign", responses=problems(*ACT, *WITH_BODY, "idempotency-key-reused"))
 async def reassign(job_id: PathId, body: ReassignBody, principal: AdminOnly, desk: DeskDep) -> ActView:
     """Take the job from its worker; it goes to the next, as when the worker leaves by themselves."""
@@ -75,6 +87,18 @@ async def propose_price(job_id: PathId, body: ProposeBody, principal: AdminOnly,
     job = await desk.job(job_id, principal)
     act = ProposePrice(**desk.fields(principal, body), reason=body.reason, credits=body.credits)
     return await desk.hand_over(job, Update.PROPOSE_PRICE, f"{Update.PROPOSE_PRICE}:{job.seq}", act)
+
+
+@router.post("/{job_id}/policy", responses=problems(*ACT, *WITH_BODY, "idempotency-key-reused"))
+async def move_to_policy(
+    job_id: PathId, body: PolicyBody, principal: AdminOnly, desk: DeskDep, policies: PoliciesDep
+) -> ActView:
+    """Move a running job to another version of the policy: for what is decided from now on, not for clocks that run."""
+    job = await desk.job(job_id, principal)
+    policy = (await policies.version(body.version)).policy
+    act = ChangePolicy(**desk.fields(principal, body), policy=policy, reason=body.reason)
+    update_id = f"{Update.CHANGE_POLICY}:{job.seq}:{body.version}"
+    return await desk.hand_over(job, Update.CHANGE_POLICY, update_id, act)
 
 
 def _stamp(moment: datetime) -> str:

@@ -17,14 +17,12 @@ from api.policy_changes import changes_of
 from api.security import AdminOnly
 from api.types import EntityId, RequestModel, ResponseModel
 from app.jobs.policy import JobPolicy
-from app.policies.models import PolicyVersion
+from app.policies.models import MAX_VERSION, PolicyVersion
 from app.policies.store import PolicyEdit
 
 router = APIRouter(prefix="/admin/policies", tags=["admin"])
 
 _SCOPE = "admin-policies"
-_MAX_VERSION = 2**31 - 1
-
 
 if TYPE_CHECKING:
     PolicyChanges = RequestModel
@@ -47,7 +45,7 @@ class ChangePolicyBody(RequestModel):
         }
     )
 
-    based_on: Annotated[StrictInt, Field(ge=1, le=_MAX_VERSION)]
+    based_on: Annotated[StrictInt, Field(ge=1, le=MAX_VERSION)]
     changes: PolicyChanges
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=1_000)]
 
@@ -92,7 +90,7 @@ async def list_policies(principal: AdminOnly, policies: PoliciesDep, page: PageD
 
 @router.get("/{version}", responses=problems(*AUTHENTICATED, "wrong-role", "not-found", "invalid-request"))
 async def read_policy(
-    version: Annotated[int, Path(ge=1, le=_MAX_VERSION, examples=[3], description="The version's number.")],
+    version: Annotated[int, Path(ge=1, le=MAX_VERSION, examples=[3], description="The version's number.")],
     principal: AdminOnly,
     policies: PoliciesDep,
 ) -> PolicyView:

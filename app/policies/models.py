@@ -12,6 +12,8 @@ from app.camel import CamelModel
 from app.documents import CamelDocument
 from app.jobs.policy import JobPolicy
 
+MAX_VERSION = 2**31 - 1  # that a caller may name
+
 
 class FieldChange(CamelModel):
     """What one field of the policy, named as in JSON, was before a change and is after it; values as in JSON."""

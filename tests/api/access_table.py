@@ -111,6 +111,7 @@ ACCESS: dict[Route, Access] = {
     ("POST", "/admin/jobs/{job_id}/reassign"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/extend-deadline"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/propose-price"): ADMIN,
+    ("POST", "/admin/jobs/{job_id}/policy"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/dispute/rule"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/dispute/dismiss"): ADMIN,
     ("POST", "/admin/payouts/run"): ADMIN,
@@ -170,6 +171,7 @@ ANSWERS: dict[str, tuple[int, str]] = {
     "bare": (409, "no-deliverable"),
     "unsent": (409, "file-not-uploaded"),
     "closed": (409, "rating-window-closed"),
+    "over": (409, "dispute-window-closed"),
 }
 ABSENT = frozenset({"gone", "never"})  # answered exactly as if there were no such job
 
@@ -216,7 +218,8 @@ POST /jobs/{job_id}/withdraw                 completed             role   role  
 POST /jobs/{job_id}/extend-review            review                yes    gone   role   role   role     role     role
 POST /jobs/{job_id}/extend-review            offering,working,completed state gone role role   role     role     role
 POST /jobs/{job_id}/dispute                  offering              state  gone   state  gone   gone     gone     role
-POST /jobs/{job_id}/dispute                  working,review,completed yes gone   yes    gone   gone     gone     role
+POST /jobs/{job_id}/dispute                  working,review        yes    gone   yes    gone   gone     gone     role
+POST /jobs/{job_id}/dispute                  completed             over   gone   over   gone   gone     gone     role
 GET  /jobs/{job_id}/dispute                  disputed              yes    gone   yes    gone   gone     gone     yes
 GET  /jobs/{job_id}/dispute                  any                   none   gone   none   gone   gone     gone     none
 POST /jobs/{job_id}/dispute/evidence         disputed              yes    gone   yes    gone   gone     gone     role
@@ -257,6 +260,8 @@ POST /admin/jobs/{job_id}/extend-deadline    offering,working,review role role  
 POST /admin/jobs/{job_id}/extend-deadline    completed             role   role   role   role   role     role     state
 POST /admin/jobs/{job_id}/propose-price      rescue                role   role   role   role   role     role     yes
 POST /admin/jobs/{job_id}/propose-price      any                   role   role   role   role   role     role     state
+POST /admin/jobs/{job_id}/policy             offering,working,review role role   role   role   role     role     yes
+POST /admin/jobs/{job_id}/policy             completed             role   role   role   role   role     role     state
 POST /admin/jobs/{job_id}/dispute/rule       disputed              role   role   role   role   role     role     yes
 POST /admin/jobs/{job_id}/dispute/rule       any                   role   role   role   role   role     role     state
 POST /admin/jobs/{job_id}/dispute/dismiss    disputed              role   role   role   role   role     role     yes

@@ -17,11 +17,13 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 from pymongo.asynchronous.database import AsyncDatabase
+from temporalio.client import Client
 
 from api.main import create_app
 from app.settings import Settings
 from devstack.stack import Stack
 from tests.api.people import People
+from tests.support.jobs import JobHarness, run_harness
 
 Database = AsyncDatabase[dict[str, Any]]
 
@@ -107,6 +109,24 @@ async def serve_in_process(settings: Settings) -> AsyncIterator[httpx2.AsyncClie
         transport = httpx2.ASGITransport(app=application)
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
             yield http
+
+
+@pytest_asyncio.fixture(scope="module")
+async def jobs(
+    stack: Stack, temporal: Client, database: Database, settings: Settings
+) -> AsyncIterator[JobHarness]:
+    """Jobs whose processes run, on task queues of their own."""
+    stack.require("mongodb", "redis", "s3", "stripe")
+    async with run_harness(temporal, database, settings) as harness:
+        yield harness
+
+
+@pytest_asyncio.fixture
+async def door(jobs: JobHarness, api_settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """A caller of an API whose acts reach the processes of `jobs`."""
+    prefix = jobs.resources.settings.task_queue_prefix
+    async with serve_in_process(api_settings.model_copy(update={"task_queue_prefix": prefix})) as http:
+        yield http
 
 
 async def start_process(settings: Settings) -> LiveApi:

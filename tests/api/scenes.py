@@ -259,6 +259,7 @@ def _job(world: World, scene: Scene, job_id: str) -> Job:
         else None,
         created_at=now,
         updated_at=now,
+        completed_at=now - timedelta(days=30) if done else None,
         correlation_id="correlation-of-the-job",
     )
 

@@ -146,6 +146,7 @@ def body_for(world: World, route: Route, scene: Scene) -> dict[str, Any] | None:
         "reassign": {"reason": "Does not answer"},
         "extend-deadline": {"reason": "Files came late", "to": "2099-01-01T00:00:00Z"},
         "propose-price": {"reason": "More pages", "credits": 90_000},
+        "policy": {"version": 1, "reason": "A longer review"},
         "rule": {"reason": "Most is usable", "workerShareBasisPoints": 6000},
         "dismiss": {"reason": "Nothing to rule on"},
         "upload-url": {"filename": "menu.pdf", "mimeType": "application/pdf"},

@@ -2,65 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from datetime import timedelta
 
-import pytest_asyncio
-from temporalio.client import Client
+import httpx2
 
+from app.documents import utcnow
 from app.settings import Settings
 from app.users.models import Role
-from devstack.stack import Stack
-from tests.api.conftest import Database, serve_in_process
+from tests.api.conftest import Database
 from tests.api.people import People
 from tests.support.completed import completed_job
-from tests.support.jobs import JobHarness, run_harness
-
-
-@pytest_asyncio.fixture(scope="module")
-async def jobs(
-    stack: Stack, temporal: Client, database: Database, settings: Settings
-) -> AsyncIterator[JobHarness]:
-    stack.require("mongodb", "redis", "s3", "stripe")
-    async with run_harness(temporal, database, settings) as harness:
-        yield harness
+from tests.support.jobs import JobHarness
 
 
 async def test_a_completed_job_is_disputed_and_ruled_on(
-    jobs: JobHarness, database: Database, api_settings: Settings
+    jobs: JobHarness, door: httpx2.AsyncClient, database: Database, api_settings: Settings
 ) -> None:
-    prefix = jobs.resources.settings.task_queue_prefix
-    async with serve_in_process(api_settings.model_copy(update={"task_queue_prefix": prefix})) as http:
-        people = People(http, database, api_settings)
-        owner, other, admin = [await people.someone(role) for role in (Role.CLIENT, Role.CLIENT, Role.ADMIN)]
-        http.cookies.clear()
-        await jobs.resources.credits.grant(owner.id, 100_000, key=f"seed:{owner.id}", source="seed")
-        scene = await completed_job(jobs, client=owner.id)
-        path, ours = f"/jobs/{scene.job.id}/dispute", f"/admin/jobs/{scene.job.id}"
+    people = People(door, database, api_settings)
+    owner, other, admin = [await people.someone(role) for role in (Role.CLIENT, Role.CLIENT, Role.ADMIN)]
+    door.cookies.clear()
+    await jobs.resources.credits.grant(owner.id, 100_000, key=f"seed:{owner.id}", source="seed")
+    scene = await completed_job(jobs, client=owner.id)
+    path, ours = f"/jobs/{scene.job.id}/dispute", f"/admin/jobs/{scene.job.id}"
 
-        reason = {"reason": "The charts are wrong"}
-        stranger = await http.post(path, json=reason, headers=other.headers)
-        assert (stranger.status_code, stranger.json()["code"]) == (404, "not-found")
-        opened = await http.post(path, json=reason, headers=owner.headers)
-        assert (opened.status_code, opened.json()["phase"]) == (200, "disputed"), opened.text
-        told = await http.post(f"{path}/evidence", json={"text": "See page 3"}, headers=owner.headers)
-        assert told.status_code == 201, told.text
+    reason = {"reason": "The charts are wrong"}
+    stranger = await door.post(path, json=reason, headers=other.headers)
+    assert (stranger.status_code, stranger.json()["code"]) == (404, "not-found")
+    opened = await door.post(path, json=reason, headers=owner.headers)
+    assert (opened.status_code, opened.json()["phase"]) == (200, "disputed"), opened.text
+    told = await door.post(f"{path}/evidence", json={"text": "See page 3"}, headers=owner.headers)
+    assert told.status_code == 201, told.text
 
-        until = "2099-01-01T00:00:00Z"
-        moved = await http.post(
-            f"{ours}/extend-deadline", json={"to": until, **reason}, headers=admin.headers
-        )
-        assert (moved.status_code, moved.json()["deadline"]) == (200, until), moved.text
-        shown = (await http.get(path, headers=owner.headers)).json()
-        assert (shown["status"], shown["evidenceUntil"], len(shown["evidence"])) == ("open", until, 1)
+    until = "2099-01-01T00:00:00Z"
+    moved = await door.post(f"{ours}/extend-deadline", json={"to": until, **reason}, headers=admin.headers)
+    assert (moved.status_code, moved.json()["deadline"]) == (200, until), moved.text
+    shown = (await door.get(path, headers=owner.headers)).json()
+    assert (shown["status"], shown["evidenceUntil"], len(shown["evidence"])) == ("open", until, 1)
 
-        body = {"workerShareBasisPoints": 5_000, **reason}
-        ruled = await http.post(f"{ours}/dispute/rule", json=body, headers=admin.headers)
-        assert (ruled.status_code, ruled.json()["phase"]) == (200, "rating"), ruled.text
-        shown = (await http.get(path, headers=owner.headers)).json()
-        assert (shown["status"], shown["workerShareBasisPoints"]) == ("ruled", 5_000)
-        again = await http.post(f"{path}/withdraw", json={}, headers=owner.headers)
-        assert (again.status_code, again.json()["code"]) == (409, "wrong-state")
+    body = {"workerShareBasisPoints": 5_000, **reason}
+    ruled = await door.post(f"{ours}/dispute/rule", json=body, headers=admin.headers)
+    assert (ruled.status_code, ruled.json()["phase"]) == (200, "rating"), ruled.text
+    shown = (await door.get(path, headers=owner.headers)).json()
+    assert (shown["status"], shown["workerShareBasisPoints"]) == ("ruled", 5_000)
+    again = await door.post(f"{path}/withdraw", json={}, headers=owner.headers)
+    assert (again.status_code, again.json()["code"]) == (409, "wrong-state")
 
-        await database["jobs"].update_one({"_id": scene.job.id}, {"$set": {"policy.disputeWindowSeconds": 1}})
-        late = await http.post(path, json=reason, headers=owner.headers)
-        assert (late.status_code, late.json()["code"]) == (409, "dispute-window-closed")
+    past = utcnow() - timedelta(days=8)
+    await database["jobs"].update_one({"_id": scene.job.id}, {"$set": {"completedAt": past}})
+    late = await door.post(path, json=reason, headers=owner.headers)
+    assert (late.status_code, late.json()["code"]) == (409, "dispute-window-closed")
