@@ -30,6 +30,7 @@ from worker.resources import Resources
 from worker.search_attributes import register_search_attributes
 from worker.workers import build_workers
 from workflows.contracts import (
+    JOB_WORKFLOW,
     Act,
     ActResult,
     Assign,
@@ -37,10 +38,12 @@ from workflows.contracts import (
     JobStateView,
     RequestRevision,
     Submit,
+    TaskQueue,
     Update,
     job_workflow_id,
+    task_queue,
 )
-from workflows.starting import start_job
+from workflows.starting import job_input, start_job
 
 Database = AsyncDatabase[dict[str, Any]]
 
@@ -113,8 +116,9 @@ class JobHarness:
         urgency: Urgency = Urgency.NORMAL,
         max_credits: int | None = None,
         start: bool = True,
+        history_limit: int | None = None,
     ) -> Job:
-        """Post the default brief and start its process."""
+        """Post the default brief and start its process; with `history_limit`, one that soon continues as new."""
         job = new_job(
             new_id(),
             client_id=client_id,
@@ -127,8 +131,16 @@ class JobHarness:
             correlation_id=None,
         )
         await insert_job(self.database, job)
-        if start:
+        if start and history_limit is None:
             await start_job(self.resources.client, job, self.resources.settings)
+        elif start:
+            settings = self.resources.settings
+            await self.resources.client.start_workflow(
+                JOB_WORKFLOW,
+                job_input(job, settings).model_copy(update={"history_limit": history_limit}),
+                id=job_workflow_id(job.id),
+                task_queue=task_queue(TaskQueue.JOBS, settings.task_queue_prefix),
+            )
         return job
 
     def handle(self, job: Job) -> WorkflowHandle[Any, Any]:

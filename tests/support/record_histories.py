@@ -1,7 +1,8 @@
 """Records a history for every branch of every workflow: `python -m tests.support.record_histories [name ...]`.
 
-Run it when a branch is added. A change that breaks the replay of the histories already stored is not mended by
-recording them again: jobs in flight would break the same way. It goes through `workflow.patched`.
+A job's side roads are in `record_branches`. Run it when a branch is added. A change that breaks the replay of the
+histories already stored is not mended by recording them again: jobs in flight would break the same way. It goes
+through `workflow.patched`.
 """
 
 from __future__ import annotations
@@ -264,7 +265,8 @@ async def quoted(jobs: JobHarness) -> dict[str, WorkflowHandle[Any, Any]]:
     }
 
 
-async def _record(names: list[str]) -> None:
+async def record(names: list[str]) -> None:
+    """Record the scenarios of these names, or all that are registered."""
     with Stack(Path(tempfile.mkdtemp()), environment="test") as stack:
         stack.require("mongodb", "temporal", "s3", "stripe")
         settings = stack.settings()
@@ -319,5 +321,5 @@ async def _save(handles: dict[str, WorkflowHandle[Any, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_record(sys.argv[1:]))
+    asyncio.run(record(sys.argv[1:]))
     leave(0)

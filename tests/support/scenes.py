@@ -63,9 +63,11 @@ def update_of(action: Action) -> Update:
 class Scene:
     """One job brought to a state, with its people."""
 
-    def __init__(self, jobs: JobHarness, *, opener: Actor = Actor.CLIENT) -> None:
-        """A scene over a harness; `opener` is who opens a dispute."""
-        self.jobs, self.opener = jobs, opener
+    def __init__(
+        self, jobs: JobHarness, *, opener: Actor = Actor.CLIENT, history_limit: int | None = None
+    ) -> None:
+        """A scene over a harness; `opener` is who opens a dispute, `history_limit` the process's."""
+        self.jobs, self.opener, self.history_limit = jobs, opener, history_limit
         self.client = self.worker = ""
 
     async def reach(self, state: State, **policy: Any) -> Scene:
@@ -81,6 +83,7 @@ class Scene:
         self.job = await self.jobs.post(
             self.client,
             max_credits=1 if state == QUOTING else None,
+            history_limit=self.history_limit,
             policy=JobPolicy(**{"candidates_per_round": 1, "rounds": 1} | policy),
         )
         if state in (CLARIFYING, QUOTING):
