@@ -36,6 +36,7 @@ from api.routers import (
     payments,
     reviews,
     skills,
+    statements,
     time,
     users,
 )
@@ -59,6 +60,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     notifications.router,
     reviews.router,
     payments.router,
+    statements.router,
     admin_clients.router,
     admin_jobs.router,
     admin_job_acts.router,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -66,7 +67,7 @@ async def someone_of_each(people: People, cast: dict[Role, Person]) -> dict[Role
 async def call(client: httpx2.AsyncClient, route: Route, person: Person | None) -> httpx2.Response:
     """The route with well-formed ids of nothing, and an empty body where one may be sent."""
     method, template = route
-    path = "/".join(new_id() if part.startswith("{") else part for part in template.split("/"))
+    path = re.sub(r"\{\w+\}", lambda _: new_id(), template)
     body: dict[str, str] | None = {} if method in ("POST", "PUT", "PATCH") else None
     return await client.request(method, path, json=body, headers=person.headers if person else {})
 
@@ -237,6 +238,9 @@ async def test_who_is_shut_out_gets_in_nowhere(world: World, how: str) -> None:
             "notification_id": "x",
             "version": 1,
             "client_id": job_id,
+            "month": "2026-11",
+            "report_id": job_id,
+            "number": 1,
         }
         for role in access.roles or ():
             answer = await world.call(persons[role], route[0], route[1].format(**ids), body)
