@@ -10,6 +10,7 @@ import httpx2
 from temporalio.client import WorkflowExecutionStatus
 
 from app.gateways.mail import message_id_of
+from app.jobs.payouts import payout_of
 from app.lifecycle import ARCHIVED, CANCELLED, INITIAL, RATING, Action, Actor, State, Status, cell_for
 from app.money.earnings import Earnings
 from app.money.journal import ledger_collection
@@ -38,8 +39,9 @@ async def _open_end(platform: Platform, job_id: str) -> str | None:
     job = await job_of(platform.database, job_id)
     if (job["status"], job["phase"]) not in ENDED:
         return f"{job['status']}/{job['phase']}"
-    if job["status"] == Status.COMPLETED and (job.get("payout") or {}).get("status") != "sent":
-        return f"payout {job.get('payout')}"
+    payouts = [payout_of(job, accrual["number"]).get("status") for accrual in job.get("accruals", [])]
+    if any(status != "sent" for status in payouts):
+        return f"payouts {payouts}"
     description = await platform.temporal.get_workflow_handle(job_workflow_id(job_id)).describe()
     return None if description.status is WorkflowExecutionStatus.COMPLETED else str(description.status)
 
@@ -63,7 +65,7 @@ async def check_all(platform: Platform, job_ids: Sequence[str], *, mail_may_repe
         await _check_offers(database, job)
     await _check_money(platform, jobs)
     await _check_notices(platform, jobs)
-    await _check_mails(platform, job_ids, repeats=mail_may_repeat)
+    await check_mails(platform, job_ids, repeats=mail_may_repeat)
     await _check_workers(database)
 
 
@@ -198,7 +200,7 @@ async def _expected_notices(database: Database, job: Json, admins: Iterable[str]
     return expected
 
 
-async def _check_mails(platform: Platform, job_ids: Sequence[str], *, repeats: bool) -> None:
+async def check_mails(platform: Platform, job_ids: Sequence[str], *, repeats: bool) -> None:
     """Each notification of these jobs was mailed, to its person, once."""
     users = {row["_id"]: row["email"] async for row in platform.database["users"].find({}, {"email": 1})}
     rows = await platform.database["notifications"].find({"jobId": {"$in": list(job_ids)}}).to_list()
