@@ -1,4 +1,4 @@
-"""`python -m demo [--keep] [--jobs N] [--seed N]`: exit status 0 when every check of the books agrees, 1 if not."""
+"""`python -m demo [--keep] [--jobs N | --branches] [--seed N]`: exit status 0 when all books agree, 1 if not."""
 
 from __future__ import annotations
 
@@ -93,7 +93,13 @@ def _kept_folder() -> Path:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m demo", description="One job from post to payout, live.")
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
-    parser.add_argument("--jobs", type=_count, metavar="N", help="run so many jobs at once, with a summary")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--jobs", type=_count, metavar="N", help="run so many jobs at once, with a summary")
+    which.add_argument(
+        "--branches",
+        action="store_true",
+        help="and a job each that is left, cancelled, priced anew, disputed",
+    )
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="who the people are")
     return parser.parse_args()
 
@@ -106,7 +112,7 @@ def _count(text: str) -> int:
 
 
 def _run(folder: Path, arguments: argparse.Namespace, show: Show) -> int:
-    plan = Plan(arguments.seed, arguments.jobs, arguments.keep)
+    plan = Plan(arguments.seed, arguments.jobs, arguments.keep, arguments.branches)
     show.section("Starting the platform on this machine")
     window = plan.offer_window_seconds
     with build_stack(folder, uuid.uuid4().hex[:8], offer_window_seconds=window) as stack:

@@ -35,20 +35,44 @@ class Check:
         return not self.faults
 
 
-async def check_books(database: Database, settings: Settings, job_ids: Sequence[str]) -> list[Check]:
-    """Every check over the demo's jobs."""
-    rows = [await database["jobs"].find_one({"_id": job_id}) for job_id in job_ids]
-    jobs = [Job.model_validate(row) for row in rows if row is not None]
+async def check_books(
+    database: Database, settings: Settings, job_ids: Sequence[str], branches: Sequence[str] = ()
+) -> list[Check]:
+    """Every check over the demo's jobs: those of the main road, and those that went another way."""
+    jobs, others = await _jobs(database, job_ids), await _jobs(database, branches)
     transfers = await _transfers(settings)
     return [
         _jobs_done(job_ids, jobs),
-        *await _journal(database, job_ids),
-        await _credits_spent(database, jobs),
+        *([_branches_settled(branches, others, transfers)] if branches else []),
+        *await _journal(database, [*job_ids, *branches]),
+        await _credits_spent(database, jobs, others),
         _one_transfer_each(jobs, transfers),
-        await _workers_paid(database, jobs),
+        await _workers_paid(database, [*jobs, *others]),
         await _places_free(database),
         await _outbox_empty(database),
     ]
+
+
+async def _jobs(database: Database, job_ids: Sequence[str]) -> list[Job]:
+    rows = [await database["jobs"].find_one({"_id": job_id}) for job_id in job_ids]
+    return [Job.model_validate(row) for row in rows if row is not None]
+
+
+def _branches_settled(
+    job_ids: Sequence[str], jobs: Sequence[Job], transfers: Sequence[dict[str, Any]]
+) -> Check:
+    """Each has ended, with a transfer for just what each of its workers earned."""
+    faults = [f"job {job_id} is not in the database" for job_id in set(job_ids) - {job.id for job in jobs}]
+    for job in jobs:
+        if job.status not in (Status.COMPLETED, Status.CANCELLED):
+            faults.append(f"job {job.id} is {job.status}/{job.phase}")
+        sent = sorted(item["amount"] for item in transfers if item["metadata"].get("job_id") == job.id)
+        earned = sorted(accrual.usd_cents for accrual in job.accruals)
+        if sent != earned:
+            faults.append(f"job {job.id}: {sent} cents were transferred, {earned} were earned")
+    ended = Counter(job.status.value for job in jobs)
+    found = ", ".join(f"{count} {status}" for status, count in sorted(ended.items()))
+    return Check("side roads settled", found, tuple(faults))
 
 
 def _jobs_done(job_ids: Sequence[str], jobs: Sequence[Job]) -> Check:
@@ -80,7 +104,7 @@ async def _journal(database: Database, job_ids: Sequence[str]) -> list[Check]:
     ]
 
 
-async def _credits_spent(database: Database, jobs: Sequence[Job]) -> Check:
+async def _credits_spent(database: Database, jobs: Sequence[Job], others: Sequence[Job]) -> Check:
     """Each client has spent the prices of their jobs, and has the rest of what was granted."""
     credits_ = Credits(database)
     faults: list[str] = []
@@ -92,6 +116,8 @@ async def _credits_spent(database: Database, jobs: Sequence[Job]) -> Check:
             faults.append(
                 f"job {job.id} cost {job.spent_credits}, its price is {price} (hundredths of a credit)"
             )
+    for job in others:
+        spent[job.client_id] += job.spent_credits
     for client_id, amount in spent.items():
         granted = await _granted(database, client_id)
         try:
@@ -131,7 +157,9 @@ async def _workers_paid(database: Database, jobs: Sequence[Job]) -> Check:
     earnings = Earnings(database)
     owed = Counter[str]()
     for job in jobs:
-        if job.worker_id:
+        for accrual in job.accruals:
+            owed[accrual.worker_id] += accrual.usd_cents
+        if job.worker_id and not job.accruals:
             owed[job.worker_id] += job.pricing.pay_usd_cents if job.pricing else 0
     faults: list[str] = []
     for worker_id, amount in owed.items():

@@ -93,3 +93,10 @@ def bulk_post(random: Random, number: int) -> Post:
         description=description.format(what=what, hours=f"About {hours} hours of work."),
         urgency=random.choice(("normal", "normal", "low", "high")),
     )
+
+
+def branch_post(number: int) -> Post:
+    """A small post, for a job off the main road."""
+    title, description = _TEMPLATES[number % len(_TEMPLATES)]
+    what = _WHAT[number % len(_WHAT)]
+    return Post(title.format(what=what), description.format(what=what, hours="About 2 hours of work."))

@@ -11,6 +11,7 @@ from rich.markup import escape
 from app.seed.people import Cast, make_cast
 from app.seed.store import SEED_PASSWORD
 from demo.books import Check, check_books
+from demo.branches import Branches
 from demo.crowd import JOBS_PER_CLIENT, Crowd
 from demo.door import Door
 from demo.house import House, await_ready, open_books, seed
@@ -30,11 +31,12 @@ class Plan:
     seed: int
     jobs: int | None = None
     keep: bool = False
+    branches: bool = False
 
     @property
     def offer_window_seconds(self) -> int:
-        """Short, so that a lapse can be watched; longer for many, whose workers look now and then."""
-        return 5 if self.jobs is None else 12
+        """Short, so that a lapse can be watched; longer where workers look now and then, or log in first."""
+        return 5 if self.jobs is None and not self.branches else 12
 
     def cast(self) -> Cast:
         """Everybody that this takes."""
@@ -66,8 +68,10 @@ async def play(plan: Plan, house: House, show: Show) -> bool:
                 offer_window_seconds=plan.offer_window_seconds,
             )
             await story.play()
+            branches = Branches(door, show, cast, story.client, admin, people=story.people)
+            others = await branches.play() if plan.branches else []
             await show_post(show, house.stack.url("Mail"), [story.client, *story.people.values()])
-            return await _audit(house, show, [story.job_id], keep=plan.keep)
+            return await _audit(house, show, [story.job_id], others, keep=plan.keep)
         crowd = Crowd(door, show, cast, admin, plan.seed)
         job_ids = await crowd.play(plan.jobs)
         return await _audit(house, show, job_ids, keep=plan.keep)
@@ -75,9 +79,11 @@ async def play(plan: Plan, house: House, show: Show) -> bool:
         await door.close()
 
 
-async def _audit(house: House, show: Show, job_ids: Sequence[str], *, keep: bool) -> bool:
+async def _audit(
+    house: House, show: Show, job_ids: Sequence[str], branches: Sequence[str] = (), *, keep: bool
+) -> bool:
     show.section("The demo checks its own books")
-    checks = await _checks(house, job_ids)
+    checks = await _checks(house, job_ids, branches)
     agreed = show_checks(show, checks)
     show.section("Where to look")
     last = job_ids[-1] if job_ids else ""
@@ -92,11 +98,11 @@ async def _audit(house: House, show: Show, job_ids: Sequence[str], *, keep: bool
     return agreed
 
 
-async def _checks(house: House, job_ids: Sequence[str]) -> list[Check]:
+async def _checks(house: House, job_ids: Sequence[str], branches: Sequence[str]) -> list[Check]:
     async with open_books(house.settings) as database:
         deadline = asyncio.get_running_loop().time() + _SETTLE_SECONDS
         while True:
-            checks = await check_books(database, house.settings, job_ids)
+            checks = await check_books(database, house.settings, job_ids, branches)
             if all(check.ok for check in checks) or asyncio.get_running_loop().time() > deadline:
                 return checks
             await asyncio.sleep(0.5)

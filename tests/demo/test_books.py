@@ -127,6 +127,20 @@ async def test_pay_that_is_still_owed_is_seen(books: Books) -> None:
     assert set(await books.faults()) == {"workers paid"}
 
 
+async def test_a_side_road_is_settled_when_each_workers_part_was_transferred(books: Books) -> None:
+    earned = {"accruals": [{"number": 1, "workerId": WORKER, "usdCents": PRICING.pay_usd_cents}]}
+    jobs, own = books.database["jobs"], books.settings
+    await jobs.update_one(
+        {"_id": books.job_id}, {"$set": earned | {"status": "cancelled", "phase": "closed"}}
+    )
+    assert all(check.ok for check in await check_books(books.database, own, [], [books.job_id]))
+    await books.transfer(books.job_id, 100, "another-key")
+    await jobs.update_one({"_id": books.job_id}, {"$set": {"status": "review", "phase": "disputed"}})
+    checks = await check_books(books.database, own, [], [books.job_id, new_id()])
+    (settled,) = (check for check in checks if not check.ok)
+    assert (settled.name, len(settled.faults)) == ("side roads settled", 3)
+
+
 async def test_a_tampered_journal_is_seen(books: Books) -> None:
     ledger = ledger_collection(books.database)
     row = await ledger.find_one({"key": complete_key(books.job_id)})
