@@ -46,6 +46,7 @@ from workflows.contracts import (
 
 Result = TypeVar("Result", ActResult, RatingResult)
 T = TypeVar("T")
+View = TypeVar("View", bound=BaseModel)
 
 _PROBE_SECONDS = 0.4
 
@@ -135,12 +136,22 @@ class JobGateway:
         Raises:
             WorkflowEndedError: no running workflow answers for it.
         """
-        handle = self._client.get_workflow_handle(job_workflow_id(job_id))
+        return await self._query(job_workflow_id(job_id), JobStateView)
+
+    async def look(self, workflow_id: str, kind: type[View]) -> View | None:
+        """The live state of one of a job's workflows; None when it does not run, or cannot be asked now."""
+        try:
+            return await self._query(workflow_id, kind)
+        except (WorkflowEndedError, DependencyUnavailableError, RPCError, RuntimeError):
+            return None
+
+    async def _query(self, workflow_id: str, kind: type[View]) -> View:
+        handle = self._client.get_workflow_handle(workflow_id)
         try:
             # The client tries again by itself, and a try that began in time may end after it.
             async with asyncio.timeout(self._settings.dependency_timeout_seconds):
-                view: JobStateView = await handle.query(
-                    STATE_QUERY, result_type=JobStateView, reject_condition=QueryRejectCondition.NOT_OPEN
+                view: View = await handle.query(
+                    STATE_QUERY, result_type=kind, reject_condition=QueryRejectCondition.NOT_OPEN
                 )
         except TimeoutError:
             raise DependencyUnavailableError("temporal") from None

@@ -109,6 +109,7 @@ ACCESS: dict[Route, Access] = {
     ("GET", "/payments/statements/{month}.csv"): only(Role.CLIENT, Role.WORKER, owner=Owner.SELF),
     ("GET", "/admin/jobs"): ADMIN,
     ("GET", "/admin/jobs/{job_id}"): ADMIN,
+    ("GET", "/admin/jobs/{job_id}/timeline"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/assign"): ADMIN,
     ("POST", "/admin/clients/{client_id}/credits"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/reassign"): ADMIN,
@@ -187,6 +188,7 @@ GET  /jobs/{job_id}/state                    any                   yes    gone  
 GET  /jobs/{job_id}/files                    any                   yes    gone   yes    gone   gone     gone     yes
 GET  /jobs/{job_id}/files/{file_id}/download-url any               yes    gone   yes    gone   gone     gone     yes
 GET  /admin/jobs/{job_id}                    any                   role   role   role   role   role     role     yes
+GET  /admin/jobs/{job_id}/timeline           any                   role   role   role   role   role     role     yes
 POST /jobs/{job_id}/offer/accept             offering              role   role   yes    late   no       never    role
 POST /jobs/{job_id}/offer/accept             working,review,completed role role  state  late   no       never    role
 POST /jobs/{job_id}/offer/decline            offering              role   role   yes    late   no       never    role
