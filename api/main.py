@@ -23,6 +23,7 @@ from api.routers import (
     admin_jobs,
     admin_payouts,
     admin_policies,
+    admin_reconciliations,
     admin_timeline,
     auth,
     disputes,
@@ -67,6 +68,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     admin_job_acts.router,
     admin_payouts.router,
     admin_policies.router,
+    admin_reconciliations.router,
     admin_timeline.router,
 )
 

@@ -67,6 +67,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "already-subscribed": 409,
     "ledger-contention": 503,
     "payment-refused": 409,
+    "repair-refused": 409,
     # the platform
     "internal-error": 500,
     "dependency-unavailable": 503,

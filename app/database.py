@@ -16,6 +16,7 @@ from app.money.journal import ensure_indexes
 from app.notifications import models as notifications
 from app.payouts import models as payouts
 from app.policies import models as policies
+from app.reconciliation import models as reconciliation
 from app.reviews import models as reviews
 from app.settings import Settings
 from app.skills import models as skills
@@ -34,6 +35,7 @@ def document_models() -> list[type[Document]]:
         *notifications.DOCUMENTS,
         *payouts.DOCUMENTS,
         *policies.DOCUMENTS,
+        *reconciliation.DOCUMENTS,
         *reviews.DOCUMENTS,
         *skills.DOCUMENTS,
         *subscriptions.DOCUMENTS,

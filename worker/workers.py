@@ -17,6 +17,7 @@ from activities.ledger import LedgerActivities
 from activities.parsing import ParsingActivities
 from activities.payouts import PayoutActivities
 from activities.ratings import RatingActivities
+from activities.reconciliation import ReconciliationActivities
 from activities.sweep import SweepActivities
 from activities.timetracking import TimeTrackingActivities
 from app.settings import Settings
@@ -75,6 +76,7 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
         resources.storage,
         bucket=resources.settings.s3_bucket_archive,
     )
+    reconciliation = ReconciliationActivities(resources.database, resources.payments, resources.settings)
     return {
         TaskQueue.JOBS: (
             jobs.record_change,
@@ -113,6 +115,7 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
             timetracking.stop_idle_timers,
             ledger.expire_credits,
             ledger.audit_ledger,
+            reconciliation.reconcile,
         ),
     }
 

@@ -45,6 +45,7 @@ class FollowerActivity(StrEnum):
     STOP_IDLE_TIMERS = "stop_idle_timers"
     EXPIRE_CREDITS = "expire_credits"
     AUDIT_LEDGER = "audit_ledger"
+    RECONCILE = "reconcile"
 
 
 # --- Payout
@@ -386,8 +387,24 @@ class LedgerAudited(BaseModel):
     heads_key: str = ""
 
 
+class Reconcile(BaseModel):
+    """Compare ledger, Stripe and jobs, under this report's id. `discrepancies` are those of the audit before."""
+
+    report_id: str
+    at: datetime
+    discrepancies: int = 0
+
+
+class Reconciled(BaseModel):
+    """How many things disagree, by the report of that id."""
+
+    report_id: str = ""
+    differences: int = 0
+
+
 class LedgerNight(BaseModel):
     """What one night did."""
 
     expired: CreditsExpired
     audited: LedgerAudited
+    reconciled: Reconciled = Field(default_factory=Reconciled)

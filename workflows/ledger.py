@@ -1,4 +1,5 @@
-"""The ledger's night: once a day, book what has lapsed, then audit every book and keep its head elsewhere.
+"""The ledger's night: once a day, book what has lapsed, audit every book and keep its head elsewhere, and compare all
+of it with Stripe and the jobs.
 
 A night that is missed or fails costs a day's certainty and nothing else: the next does the work of both.
 """
@@ -25,8 +26,9 @@ from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.ledger import LedgerActivities
+    from activities.reconciliation import ReconciliationActivities
     from workflows.contracts import TaskQueue, task_queue
-    from workflows.followers import LEDGER_NIGHT_SCHEDULE_ID, LEDGER_NIGHT_WORKFLOW, LedgerNight
+    from workflows.followers import LEDGER_NIGHT_SCHEDULE_ID, LEDGER_NIGHT_WORKFLOW, LedgerNight, Reconcile
 
 _RETRY = RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5))
 _TIMEOUT = timedelta(hours=1)
@@ -57,12 +59,26 @@ class LedgerNightWorkflow:
             retry_policy=_RETRY,
             summary="Audit every book and keep its head",
         )
+        # Last, so that a night that was under way when this was added goes on as it began.
+        reconciled = await workflow.execute_activity_method(
+            ReconciliationActivities.reconcile,
+            Reconcile(
+                report_id=workflow.uuid4().hex[:24],
+                at=workflow.now(),
+                discrepancies=audited.discrepancies,
+            ),
+            start_to_close_timeout=_TIMEOUT,
+            heartbeat_timeout=_HEARTBEAT,
+            retry_policy=_RETRY,
+            summary="Compare ledger, Stripe and jobs",
+        )
         workflow.set_current_details(
             f"### Ledger\n\n- Lots lapsed: {expired.lots}, clients to try again: {expired.failed}"
             f"\n- Transactions audited: {audited.transactions} in {audited.books} books"
             f"\n- Discrepancies: {audited.discrepancies}\n- Heads: `{audited.heads_key}`"
+            f"\n- Differences: {reconciled.differences}, report `{reconciled.report_id}`"
         )
-        return LedgerNight(expired=expired, audited=audited)
+        return LedgerNight(expired=expired, audited=audited, reconciled=reconciled)
 
 
 def ledger_night_schedule_id(prefix: str = "") -> str:

@@ -147,6 +147,8 @@ class PaymentGateway(Protocol):
         self, transfer_id: str, metadata: Mapping[str, str]
     ) -> TransferReversal | None: ...
 
+    async def reversals_of(self, transfer_id: str) -> list[TransferReversal]: ...
+
     async def create_payout(
         self,
         account_id: str,

@@ -197,6 +197,12 @@ class StripeGateway:
         )
         return _reversal(transfer_id, reversal)
 
+    async def reversals_of(self, transfer_id: str) -> list[TransferReversal]:
+        """Every reversal of a transfer, newest first."""
+        pages = await _translated(self._stripe.v1.transfers.reversals.list_async(transfer_id, {"limit": 100}))
+        async with _translating():
+            return [_reversal(transfer_id, reversal) async for reversal in pages.auto_paging_iter()]
+
     async def find_reversal(self, transfer_id: str, metadata: Mapping[str, str]) -> TransferReversal | None:
         """The first reversal of a transfer whose metadata holds all that is given, or None."""
         pages = await _translated(self._stripe.v1.transfers.reversals.list_async(transfer_id, {"limit": 100}))

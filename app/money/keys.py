@@ -91,3 +91,8 @@ def reversal_key(job_id: str, act: str) -> str:
 def transfer_reversal_key(stripe_reversal_id: str) -> str:
     """A transfer, or a part of it, that Stripe gave back; keyed by Stripe's id of the reversal."""
     return f"transfer-reversal:{stripe_reversal_id}"
+
+
+def repaired_hold_key(hold: str) -> str:
+    """A hold released by an admin, since its job has ended without it; `hold` is the hold's own key."""
+    return f"repair:{hold}"

@@ -452,6 +452,19 @@ _ADMIN: dict[NoticeType, Entry] = {
         link="{{ portal_url }}/admin/jobs/{{ job_id }}",
         reads=_keys("amount_usd_cents"),
     ),
+    "ledger.differences": Entry(
+        title="The books do not agree",
+        message=(
+            "The night's comparison of ledger, Stripe and jobs found"
+            "{% if differences is defined %} {{ differences }}{% else %} some{% endif %} differences"
+            "{% if discrepancies is defined and discrepancies %}, and the journal itself "
+            "{{ discrepancies }}{% endif %}."
+        ),
+        more=("Each comes with a proposed repair.",),
+        action="See the report",
+        link="{{ portal_url }}/admin/reconciliations",
+        reads=_keys("differences", "discrepancies"),
+    ),
 }
 
 _MAIL: dict[MailType, Entry] = {

@@ -42,6 +42,7 @@ NoticeType = Literal[
     "payout.held",
     "payout.bank_sent",
     "payout.bank_failed",
+    "ledger.differences",
     "review.invited",
     "review.revealed",
     "time.idle_stopped",

@@ -13,6 +13,8 @@ from app.notifications.rendering import RenderingError, render
 SAMPLES: dict[str, Any] = {
     "expires_at": "2026-11-22T10:15:00Z",
     "deadline": "2026-11-25T10:15:00+00:00",
+    "differences": 3,
+    "discrepancies": 2,
     "arrives_at": "2026-11-26T10:15:00Z",
     "closes_at": "2026-12-06T10:15:00Z",
     "since": "2026-11-22T08:00:00Z",

@@ -14,8 +14,10 @@ import pytest_asyncio
 from temporalio.client import Client, ScheduleOverlapPolicy
 
 from activities.ledger import LedgerActivities
+from activities.reconciliation import ReconciliationActivities
 from app.documents import utcnow
 from app.gateways.storage import Storage
+from app.gateways.stripe import StripeGateway
 from app.lifecycle import Phase, Status
 from app.money.audit import Check
 from app.money.credits import Credits
@@ -42,6 +44,7 @@ class Scene:
     database: Database
     settings: Settings
     storage: Storage
+    gateway: StripeGateway
 
     @property
     def bucket(self) -> str:
@@ -53,7 +56,9 @@ class Scene:
 
     def worker(self) -> AbstractAsyncContextManager[None]:
         own = LedgerActivities(self.database, Credits(self.database), self.storage, bucket=self.bucket)
-        return worker(self.client, self.queue, [LedgerNightWorkflow], [own.expire_credits, own.audit_ledger])
+        compare = ReconciliationActivities(self.database, self.gateway, self.settings)
+        activities: list[Callable[..., Any]] = [own.expire_credits, own.audit_ledger, compare.reconcile]
+        return worker(self.client, self.queue, [LedgerNightWorkflow], activities)
 
     async def night(self) -> LedgerNight:
         result: LedgerNight = await self.client.execute_workflow(
@@ -69,11 +74,14 @@ class Scene:
 async def scene(
     stack: Stack, temporal: Client, fresh_database: Database, settings: Settings
 ) -> AsyncIterator[Scene]:
-    stack.require("s3")
+    stack.require("s3", "stripe")
     storage = Storage(settings)
     own = settings.model_copy(update={"task_queue_prefix": f"t{uuid.uuid4().hex[:8]}-"})
     await storage.delete(settings.s3_bucket_archive, heads_key(utcnow().date()))
-    yield Scene(temporal, fresh_database, own, storage)
+    # a platform of its own, so that no other test's transfers are compared with these books
+    gateway = StripeGateway(f"sk_test_{uuid.uuid4().hex}", api_base=settings.stripe_api_base)
+    yield Scene(temporal, fresh_database, own, storage, gateway)
+    await gateway.close()
     await storage.delete(settings.s3_bucket_archive, heads_key(utcnow().date()))
     storage.close()
 
