@@ -10,6 +10,7 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
+import structlog
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
@@ -25,6 +26,8 @@ from tests.market.people import People, policy_for
 from tests.support.jobs import DEFAULT_BRIEF, Database, JobHarness, run_harness
 from workflows.contracts import archive_workflow_id, payout_workflow_id, ratings_workflow_id
 from workflows.starting import start_job
+
+log = structlog.stdlib.get_logger(__name__)
 
 CRASHING = 0.12  # of all attempts
 AT_ONCE = 8
@@ -56,6 +59,7 @@ class Market:
             for _ in range(min(die.randint(0, 2 + wanted // 6), wanted - len(self.jobs))):
                 await self._post(len(self.jobs))
             running = await self._running()
+            log.info("market.round", jobs=len(self.jobs), running=len(running))
             if not running and len(self.jobs) == wanted:
                 break
             await self._turns(running)
@@ -119,7 +123,7 @@ class Market:
 
 @asynccontextmanager
 async def open_market(
-    environment: WorkflowEnvironment, database: Database, settings: Settings, seed: str
+    environment: WorkflowEnvironment, database: Database, settings: Settings, seed: str, *, workers: int
 ) -> AsyncIterator[Market]:
     """People with credits, skills and payout accounts, and a worker process whose activities crash."""
     crashes = Crashes(seed, share=CRASHING)
@@ -130,7 +134,7 @@ async def open_market(
         die = Random(f"{seed}:people")
         people.clients = [await harness.add_client(200_000) for _ in range(4)]
         people.clients.append(await harness.add_client(900))  # one who cannot pay for all that they want
-        for _ in range(8):
+        for _ in range(workers):
             people.workers.append(await _add_worker(harness, die))
         yield Market(environment, people, crashes, seed)
 

@@ -31,7 +31,7 @@ async def _play(
     print(f"NIMMIT_MARKET_SEED={seed}")  # noqa: T201  # to play the same again
     stack.require("mongodb", "s3", "stripe")
     started = time.monotonic()
-    async with open_market(environment, database, settings, seed) as market:
+    async with open_market(environment, database, settings, seed, workers=6 + wanted // 10) as market:
         await market.run(wanted)
         played = time.monotonic() - started
         people, crashes = market.people, market.crashes
