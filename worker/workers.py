@@ -30,6 +30,7 @@ from workflows.job import JobWorkflow
 from workflows.ledger import LedgerNightWorkflow
 from workflows.payout import PayoutWorkflow
 from workflows.ratings import RatingsWorkflow
+from workflows.repeats import RepeatedUpdates
 from workflows.sweep import SweepWorkflow
 
 # Time for running activities to end when the process is told to stop; shorter than a container's grace of 30 s.
@@ -133,6 +134,7 @@ def build_workers(
             workflows=WORKFLOWS[name],
             activities=activities[name],
             max_cached_workflows=max_cached_workflows,
+            interceptors=[RepeatedUpdates()],
             graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
             deployment_config=deployment_of(resources.settings, name),
             sticky_queue_schedule_to_start_timeout=STICKY,

@@ -42,6 +42,7 @@ with workflow.unsafe.imports_passed_through():
         archive_workflow_id,
         ratings_workflow_id,
     )
+    from workflows.job_details import search_attributes
 
 from workflows.job_disputes import JobDisputes
 from workflows.job_leaving import JobLeaving
@@ -115,9 +116,12 @@ class JobWorkflow(JobPricing, JobMatching, JobWork, JobLeaving, JobDisputes):
         if self._state.state in CLOSED_TO_JOB_WORKFLOW:
             return
         self._state.runs += 1
-        self._publish()  # the next run takes the search attributes to be as this one's state says
         carried = self._state.model_dump(mode="json", exclude={"input"})
-        workflow.continue_as_new(self._state.input.model_copy(update={"carried": carried}))
+        # All attributes anew: an unset moment that is carried over cannot be read, and the next run never begins.
+        workflow.continue_as_new(
+            self._state.input.model_copy(update={"carried": carried}),
+            search_attributes=search_attributes(self._state),
+        )
 
     async def _start_followers(self) -> None:
         """Leave payouts, ratings and archive to workflows that outlive this one; their ids keep them single."""

@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.contracts import (
         PAYOUT_WORKFLOW,
         Act,
+        ActResult,
         JobInput,
         PayoutInput,
         TaskQueue,
@@ -31,6 +32,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.job_money import Settlement
     from workflows.job_state import JobState
     from workflows.messages import HoldCredits, HoldCreditsResult, SettleJob, TrackedTime
+
+_ANSWERS = 20  # kept for repeats in the next run
 
 
 class JobBase:
@@ -46,6 +49,19 @@ class JobBase:
         self._lock = asyncio.Lock()
         self._visibility = job_details.Visibility(self._state if job.carried else None)
         workflow.set_current_details(job_details.render(self._state))
+
+    # --- repeated acts
+
+    def remember(self, update_id: str, answer: ActResult) -> None:
+        """Keep an answer for a repeat in the next run; the last ones, since a repeat comes soon or never."""
+        answers = self._state.answers
+        answers[update_id] = answer
+        while len(answers) > _ANSWERS:
+            del answers[next(iter(answers))]
+
+    def first_answer(self, update_id: str) -> ActResult | None:
+        """What an update was answered before, in this run or an earlier one."""
+        return self._state.answers.get(update_id)
 
     # --- waiting
 

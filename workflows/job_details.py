@@ -8,11 +8,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    SearchAttributeUpdate,
+    TypedSearchAttributes,
+)
 
 from app.lifecycle import Action
 from app.money.text import credits_text, dollars_text
-from workflows.contracts import DEADLINE, JOB_STATUS, NEEDS_ADMIN, WORKER_ID
+from workflows.contracts import CLIENT_ID, DEADLINE, JOB_STATUS, NEEDS_ADMIN, URGENCY, WORKER_ID
 from workflows.job_state import JobState
 
 _AT_DEADLINE = {
@@ -101,11 +106,21 @@ def _at(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def search_attributes(state: JobState) -> TypedSearchAttributes:
+    """All that a run of the process begins with; those without a value are left out."""
+    pairs: list[SearchAttributePair[Any]] = [
+        SearchAttributePair(CLIENT_ID, state.input.client_id),
+        SearchAttributePair(URGENCY, state.input.urgency.value),
+        *(SearchAttributePair(key, value) for key, value in _attributes(state) if value is not None),
+    ]
+    return TypedSearchAttributes(pairs)
+
+
 class Visibility:
     """Which search attributes have changed since they were last set; one batched upsert a change."""
 
     def __init__(self, carried: JobState | None = None) -> None:
-        """Start from what the starter of the workflow has set, or the run before: a new run keeps the attributes."""
+        """Start from what the starter of the workflow has set, or the run before with `search_attributes`."""
         self._known: dict[str, object] = {NEEDS_ADMIN.name: False, WORKER_ID.name: None, DEADLINE.name: None}
         if carried:
             self._known = {key.name: value for key, value in _attributes(carried)}

@@ -99,6 +99,9 @@ class JobState(BaseModel):
     frozen: Frozen | None = None
     runs: int = 1
     refused: dict[str, Refused] = Field(default_factory=dict)  # by who was refused
+    answers: dict[str, ActResult] = Field(
+        default_factory=dict
+    )  # the last ones, by update id, for the next run
     # Drained by `take_change`:
     timeline: list[TimelineEntry] = Field(default_factory=list)
     notices: list[Notice] = Field(default_factory=list)

@@ -18,29 +18,72 @@ from tests.support.histories import HISTORIES, load, stored
 from tests.support.jobs import Database, run_harness
 from worker.workers import WORKFLOWS
 from workflows.job import JobWorkflow
+from workflows.repeats import RepeatedUpdates
 
 ALL_WORKFLOWS = [each for classes in WORKFLOWS.values() for each in classes]
 # The branches that must be there; a name missing here is a branch that nobody guards.
 BRANCHES = {
     "archive-cancelled",
     "archive-completed",
+    "bank-payouts",
     "dispute-dismissed",
     "dispute-ruled-after-pay",
     "dispute-ruled-before-pay",
     "dispute-withdrawn",
-    "bank-payouts",
     "job-approved",
     "job-assigned-while-offered",
     "job-auto-approved",
+    "job-cancelled-awaiting-approval-admin",
+    "job-cancelled-awaiting-approval-client",
+    "job-cancelled-clarifying-admin",
+    "job-cancelled-clarifying-client",
+    "job-cancelled-offering-admin",
+    "job-cancelled-offering-client",
+    "job-cancelled-quoting-admin",
+    "job-cancelled-quoting-client",
+    "job-cancelled-quoting-revision-admin",
+    "job-cancelled-quoting-revision-client",
+    "job-cancelled-ready-admin",
+    "job-cancelled-ready-client",
+    "job-cancelled-repricing-admin",
+    "job-cancelled-repricing-client",
+    "job-cancelled-rescue-admin",
+    "job-cancelled-rescue-client",
+    "job-cancelled-revision-requested-admin",
+    "job-cancelled-revision-requested-client",
+    "job-cancelled-working-admin",
+    "job-cancelled-working-client",
+    "job-clarification-lapsed",
+    "job-clarified",
+    "job-continued-first-run",
+    "job-continued-last-run",
     "job-declined-lapsed-full-accepted",
+    "job-dispute-dismissed",
+    "job-dispute-ruled-refund",
+    "job-dispute-ruled-share",
+    "job-dispute-withdrawn",
+    "job-extra-revision-agreed",
+    "job-extra-revision-declined",
+    "job-extra-revision-lapsed",
     "job-model-refused",
+    "job-overdue",
+    "job-policy-changed",
+    "job-price-approved",
+    "job-price-declined",
+    "job-price-lapsed",
+    "job-price-raised",
     "job-quote-approved",
     "job-quote-declined",
     "job-quote-lapsed",
     "job-read-by-model",
+    "job-reassigned",
+    "job-reminded-auto-approved",
     "job-rescued",
+    "job-review-extended",
     "job-revised",
     "job-short-of-credits",
+    "job-withdrawn-after-delivery",
+    "job-withdrawn-before-start",
     "payout-disputed-then-sent",
     "payout-held-then-sent",
     "payout-sent",
@@ -52,7 +95,11 @@ BRANCHES = {
 
 def replayer(workflows: list[type] | None = None) -> Replayer:
     """As production runs them: the same converter, the same sandbox."""
-    return Replayer(workflows=workflows or ALL_WORKFLOWS, data_converter=pydantic_data_converter)
+    return Replayer(
+        workflows=workflows or ALL_WORKFLOWS,
+        data_converter=pydantic_data_converter,
+        interceptors=[RepeatedUpdates()],
+    )
 
 
 def test_every_branch_has_a_stored_history() -> None:
