@@ -184,6 +184,7 @@ class PayoutActivities:
             stripe_transfer_id=request.stripe_transfer_id,
             reason=request.reason,
             number=request.number,
+            was_held=request.was_held,
             correlation_id=request.correlation_id,
         )
 

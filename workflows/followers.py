@@ -124,6 +124,7 @@ class RecordPayout(BaseModel):
     stripe_transfer_id: str | None = None
     reason: HoldReason | None = None
     number: int = 1
+    was_held: bool = True  # so that an admin may have been asked for
     correlation_id: str | None = None
 
 

@@ -253,6 +253,7 @@ class PayoutWorkflow:
             stripe_transfer_id=self._view.stripe_transfer_id,
             reason=reason,
             number=self._input.number,
+            was_held=self._reason is not None,
             correlation_id=self._input.correlation_id,
         )
 

@@ -94,12 +94,14 @@ async def record_payout(
     stripe_transfer_id: str | None = None,
     reason: HoldReason | None = None,
     number: int = 1,
+    was_held: bool = True,
     correlation_id: str | None = None,
 ) -> None:
     """Write the payout's state on the job, then the notices of it. Repeatable; a settled payout is never unsettled.
 
     The worker hears of a hold that the worker can mend, and of the money; the admins of all other holds, but for a
     dispute, of which both have heard. What else the job needs an admin for stays.
+    A payout that was never held has asked for nobody.
     """
     field = payout_field(number)
     fields: dict[str, Any] = {
@@ -119,7 +121,7 @@ async def record_payout(
     else:  # a write that was delayed until after the money went must not say again that it is held
         unsettled = {"_id": job_id, f"{field}.status": {"$nin": sorted(status.value for status in SETTLED)}}
         await jobs.update_one(unsettled, {"$set": fields})
-    if reason is None or not reason.needs_admin:
+    if was_held and (reason is None or not reason.needs_admin):
         ours = {"_id": job_id, "needsAdminReason": {"$in": [each.for_admins for each in HoldReason]}}
         await jobs.update_one(ours, {"$set": {"needsAdmin": False, "needsAdminReason": None}})
     notice = _notice(job_id, worker_id, amount_usd_cents, status, reason)

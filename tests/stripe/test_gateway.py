@@ -237,3 +237,25 @@ def test_errors_carry_what_a_workflow_decides_by() -> None:
     assert (error.code, error.request_id, error.replayed) == ("c", "req_1", True)
     for final in (InvalidPaymentRequest, AccountCannotReceive, InsufficientBalance):
         assert not issubclass(final, GatewayUnavailable)
+
+
+async def test_a_transfer_is_reversed_in_part_and_found_and_not_beyond_what_the_account_holds(
+    gateway: StripeGateway, worker: str
+) -> None:
+    made = await gateway.create_transfer(worker, 5_000, "job-1", idempotency_key="pay-1")
+    part = await gateway.reverse_transfer(
+        made.id, 2_000, idempotency_key="back-1", metadata={"act": "ruling:1:1"}
+    )
+    again = await gateway.reverse_transfer(
+        made.id, 2_000, idempotency_key="back-1", metadata={"act": "ruling:1:1"}
+    )
+    assert (part.amount_cents, again.id) == (2_000, part.id)
+    assert await gateway.find_reversal(made.id, {"act": "ruling:1:1"}) == part
+    assert await gateway.find_reversal(made.id, {"act": "ruling:2:1"}) is None
+    assert (await gateway.retrieve_transfer(made.id)).reversed_cents == 2_000
+    assert await gateway.available_cents() == 100_000 - 3_000
+    with pytest.raises(InvalidPaymentRequest):
+        await gateway.reverse_transfer(made.id, 3_001, idempotency_key="back-2")
+    await gateway.create_payout(worker, 3_000, idempotency_key="out-1")
+    with pytest.raises(InsufficientBalance):
+        await gateway.reverse_transfer(made.id, 1, idempotency_key="back-3")
