@@ -68,6 +68,7 @@ _WORDS = {
     HoldReason.TRANSFER_DIFFERS: "a transfer of another amount, or one taken back, was found",
     HoldReason.BOOK_REFUSES: "the money was sent, but the worker's book refuses the entry",
     HoldReason.DISPUTED: "the job is disputed",
+    HoldReason.NOTHING_LEFT: "a debt or a ruling took all of it",
 }
 
 
@@ -103,7 +104,7 @@ class PayoutWorkflow:
                 await self._take_back()
             outcome = await self._try()
             if outcome is None:
-                await self._record(PayoutStatus.NOT_DUE, None)
+                await self._record(PayoutStatus.NOT_DUE, HoldReason.NOTHING_LEFT)
                 break
             if outcome.stripe_transfer_id:
                 reason = await self._record_sent(outcome.stripe_transfer_id)
@@ -268,7 +269,9 @@ def render(view: PayoutView) -> str:
         "",
         f"- {dollars_text(view.amount_usd_cents)} to worker `{view.worker_id}` for job `{view.job_id}`",
     ]
-    if view.reason:
+    if view.reason and view.status is PayoutStatus.NOT_DUE:
+        lines.append(f"- Not due: {_WORDS[view.reason]}")
+    elif view.reason:
         who = (
             "the worker"
             if view.reason.is_the_workers

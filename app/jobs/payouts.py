@@ -41,6 +41,7 @@ class HoldReason(StrEnum):
     TRANSFER_DIFFERS = "transfer_differs"
     BOOK_REFUSES = "book_refuses"
     DISPUTED = "disputed"
+    NOTHING_LEFT = "nothing_left"  # a debt or a ruling took all of it: it is not held, it is not due
 
     @property
     def is_the_workers(self) -> bool:
@@ -50,7 +51,7 @@ class HoldReason(StrEnum):
     @property
     def needs_admin(self) -> bool:
         """Whether an admin must look at it; a dispute asks for the admins by itself."""
-        return not self.is_the_workers and self is not HoldReason.DISPUTED
+        return not self.is_the_workers and self not in (HoldReason.DISPUTED, HoldReason.NOTHING_LEFT)
 
     @property
     def for_admins(self) -> str:
@@ -139,6 +140,8 @@ def _notice(
     context = {"amount_usd_cents": amount_usd_cents}
     if status is PayoutStatus.SENT:
         return Notice(type="payout.sent", user_id=worker_id, job_id=job_id, context=context)
+    if reason is HoldReason.NOTHING_LEFT:
+        return Notice(type="payout.not_due", user_id=worker_id, job_id=job_id)
     if reason in (None, HoldReason.DISPUTED):
         return None
     to = worker_id if reason and reason.is_the_workers else None  # None: every admin

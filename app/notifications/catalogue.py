@@ -345,6 +345,14 @@ _WORKER: dict[NoticeType, Entry] = {
         link="{{ portal_url }}/payouts",
         reads=_keys("amount_usd_cents"),
     ),
+    "payout.not_due": Entry(
+        title="Nothing is sent for “{{ job_title }}”",
+        message=(
+            "Your pay for “{{ job_title }}” went to what you owed, or was taken back by a ruling, so nothing is sent."
+        ),
+        action="See your transactions",
+        link="{{ portal_url }}/payouts",
+    ),
     "payout.bank_sent": Entry(
         title="Your money is on its way to your bank",
         message=(

@@ -40,6 +40,7 @@ NoticeType = Literal[
     "job.cancelled",
     "payout.sent",
     "payout.held",
+    "payout.not_due",
     "payout.bank_sent",
     "payout.bank_failed",
     "ledger.differences",

@@ -351,6 +351,49 @@ async def test_nothing_earned_means_nothing_sent(scene: Scene) -> None:
     assert await scene.gateway.find_transfer(scene.job.job_id) is None
 
 
+async def owe(scene: Scene, cents: int) -> None:
+    """Pay of another job, already sent, is taken back: it comes out of what is payable, as a debt does."""
+    earnings, worker_id = Earnings(scene.database), scene.job.worker_id
+    other = await insert_job(scene.database, client_id=scene.job.client_id, worker_id=worker_id)
+    await earnings.accrue(worker_id, other, cents, key=accrue_key(other))
+    await earnings.record_transfer(
+        worker_id, other, cents, key=transfer_key(other), stripe_transfer_id="tr_other"
+    )
+    await earnings.reverse(worker_id, other, cents, key=f"reversal:{other}:1", reason="ruling")
+
+
+async def test_a_debt_that_takes_all_leaves_nothing_due_and_the_worker_is_told_why(scene: Scene) -> None:
+    await scene.open_account()
+    await scene.fund()
+    await owe(scene, PAY + 100)
+    queue = unique_queue("billing")
+    async with worker(scene.env.client, queue, [PayoutWorkflow], activities(scene)):
+        view = await (await scene.start(queue)).result()
+    assert (view.status, view.reason) == (PayoutStatus.NOT_DUE, HoldReason.NOTHING_LEFT)
+    assert (await scene.status(), await scene.reason()) == ("not_due", "nothing_left")
+    assert await notices_of(scene.database, scene.job.job_id) == [("payout.not_due", scene.job.worker_id)]
+    assert (await job_of(scene.database, scene.job.job_id))["needsAdmin"] is False
+    assert await scene.gateway.find_transfer(scene.job.job_id) is None
+
+
+async def test_a_debt_that_takes_a_part_leaves_the_rest_to_send(scene: Scene) -> None:
+    await scene.open_account()
+    await scene.fund()
+    await owe(scene, 1_000)
+    queue = unique_queue("billing")
+    async with worker(scene.env.client, queue, [PayoutWorkflow], activities(scene)):
+        view = await (await scene.start(queue)).result()
+    transfer = await scene.gateway.find_transfer(scene.job.job_id)
+    assert transfer is not None
+    assert (view.status, view.amount_usd_cents, transfer.amount_cents) == (
+        PayoutStatus.SENT,
+        PAY - 1_000,
+        PAY - 1_000,
+    )
+    balance = await Earnings(scene.database).balance(scene.job.worker_id)
+    assert (balance.payable, balance.debt) == (0, 0)
+
+
 async def test_a_late_word_of_a_hold_does_not_unsettle_a_payout(database: Database) -> None:
     job_id = await insert_job(database, client_id=await insert_client(database), worker_id="w")
     common: dict[str, Any] = {"job_id": job_id, "worker_id": "w", "amount_usd_cents": PAY, "at": utcnow()}
