@@ -1,4 +1,4 @@
-"""The story of one job, from post to payout, told while it happens."""
+"""The story of one job, from the post to the worker's bank, told while it happens."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class Story:
         await self.worked(worker)
         await self.paid(worker)
         await self.rated(worker)
+        await self.banked(worker)
 
     async def post(self) -> None:
         """The client posts, with a file."""
@@ -169,6 +170,29 @@ class Story:
         for person in (self.client, worker):
             await until(partial(person.get, "/notifications"), _told_of_ratings, "the last notices")
 
+    async def banked(self, worker: Person) -> None:
+        """The worker's balance goes to the bank, without waiting for Monday."""
+        self.show.section("The bank")
+        account = await worker.get("/payments/account")
+        terms = account["terms"]
+        self._say_worker(
+            worker,
+            f"has {dollars_text(account['availableUsdCents'])} on the payout account; the least that goes to a bank in "
+            f"{terms['country']} is {dollars_text(terms['minimumUsdCents'])}, every {terms['everyDays']} days",
+        )
+        await self.admin.post("/admin/payouts/run", {"workerId": worker.id})
+        self.show.line("admin", "has it paid out now", name=self.admin.name)
+        payouts = await until(
+            partial(worker.get, "/payments/payouts"), _is_banked, "the bank payout", seconds=30
+        )
+        payout = payouts["items"][0]
+        self.show.line(
+            "stripe",
+            f"payout of [bold]{dollars_text(payout['amountUsdCents'])}[/bold] to {worker.name}'s bank "
+            f"{payout['status']}",
+            name="sandbox",
+        )
+
     # -- inside ----------------------------------------------------------------------------------------------
 
     async def _deliver(self, worker: Person, verb: str, note: str, *, revised: bool) -> None:
@@ -230,6 +254,10 @@ def _detail(refused: RefusedError) -> str:
 
 def _is_paid(job: dict[str, Any]) -> bool:
     return bool(job.get("payout")) and job["payout"]["status"] == "sent"
+
+
+def _is_banked(payouts: Json) -> bool:
+    return bool(payouts["items"]) and payouts["items"][0]["status"] in ("pending", "in_transit", "paid")
 
 
 def _told_of_ratings(inbox: Json) -> bool:
