@@ -19,7 +19,12 @@ dev: services ## Start everything with its URLs, until Ctrl-C; data survives
 	@$(PYTHON) -m devstack dev
 
 test: test-services ## All tests but the long ones (ARGS="tests/journal -x")
+ifneq ($(strip $(ARGS)),)
 	@$(PYTHON) -m pytest $(ARGS)
+else
+	@$(PYTHON) -m pytest -n 2 --dist loadfile -m "not alone and not long and not chaos"
+	@$(PYTHON) -m pytest -m "alone and not long and not chaos"
+endif
 
 test-long: test-services ## The tests that take minutes
 	@$(PYTHON) -m pytest -m long --timeout 1800 $(ARGS)

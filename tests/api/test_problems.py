@@ -314,6 +314,7 @@ class Wire:
         self._clear.set()
 
 
+@pytest.mark.alone
 async def test_a_hung_mongodb_is_503_within_2_seconds_and_comes_back(
     api_settings: Settings, people: People
 ) -> None:

@@ -17,7 +17,7 @@ from tests.support.http import BRIEF, PASSWORD, PDF, Json, Person, problem_of, u
 
 LIMIT_SECONDS = 2.0
 OFFER_WINDOW_SECONDS, WORKERS, CAPACITY = 300, 2, 10
-pytestmark = pytest.mark.usefixtures("mended")
+pytestmark = [pytest.mark.usefixtures("mended"), pytest.mark.alone]
 POST = {"title": "Data analysis in Excel", "description": BRIEF}
 
 
