@@ -238,6 +238,7 @@ def _job(world: World, scene: Scene, job_id: str) -> Job:
             credits=PRICE, pay_usd_cents=PAY, hours_likely=4.0, rate=100, urgency_basis_points=10_000
         ),
         category="admin-support",
+        assignments=1 if held else 0,
         held_credits=0 if done else PRICE,
         spent_credits=PRICE if done else 0,
         earned_usd_cents=PAY if done else 0,
