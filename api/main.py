@@ -39,8 +39,10 @@ from api.routers import (
     reviews,
     skills,
     statements,
+    subscriptions,
     time,
     users,
+    webhooks,
 )
 from api.state import open_resources
 from app.logging import configure_logging
@@ -63,6 +65,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     reviews.router,
     payments.router,
     statements.router,
+    subscriptions.router,
+    subscriptions.as_drawn,
+    webhooks.router,
     admin_clients.router,
     admin_jobs.router,
     admin_job_acts.router,

@@ -15,7 +15,7 @@ from api.problems import MEDIA_TYPE, Problem
 _PHRASE = {
     400: "Malformed request",
     401: "Who are you?",
-    402: "Not enough credits",
+    402: "Not paid, or not enough credits",
     403: "Not allowed",
     404: "Not found, or not yours",
     409: "Not possible in the present state",

@@ -111,7 +111,7 @@ def domain_problem(scope: Scope, error: DomainError) -> Response:
         return internal_problem(scope)
     headers: dict[str, str] = {}
     fields = {_PUBLIC_NAMES.get(name, name): value for name, value in error.fields.items()}
-    if error.code in ("insufficient-credits", "account-in-debt"):
+    if error.code in ("insufficient-credits", "account-in-debt", "downgrade-below-held"):
         fields = {name: value / 100 if isinstance(value, int) else value for name, value in fields.items()}
     retry_after = getattr(error, "retry_after_seconds", None)
     if retry_after is not None:

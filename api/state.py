@@ -24,9 +24,11 @@ from app.auth.service import AuthService
 from app.auth.sessions import SessionStore
 from app.cache import Cache
 from app.errors import DependencyUnavailableError
+from app.gateways.billing import BillingGateway
 from app.gateways.payments import PaymentGateway
 from app.gateways.storage import Storage
 from app.gateways.stripe import StripeGateway
+from app.gateways.stripe_billing import StripeBilling
 from app.money.credits import Credits
 from app.policies.store import PolicyStore
 from app.ratelimit import RateLimiter
@@ -59,6 +61,7 @@ class Resources:
     limiter: RateLimiter
     storage: Storage
     payments: PaymentGateway
+    billing: BillingGateway
     credits: Credits  # one, so that it remembers the heads of books
     policies: PolicyStore  # one, so that it remembers the current policy
     database_open: asyncio.Event = field(default_factory=asyncio.Event)
@@ -100,6 +103,11 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         stack.push_async_callback(payments.close)
         # off the loop: the hash for unknown accounts costs as much as a real one
         passwords = await asyncio.to_thread(Passwords, settings.password_bcrypt_rounds)
+        # off the loop: trusted certificates are read from disk
+        billing = await asyncio.to_thread(
+            StripeBilling.from_settings, settings, read_timeout_seconds=settings.update_timeout_seconds
+        )
+        stack.push_async_callback(billing.close)
         resources = _assemble(
             settings,
             mongo,
@@ -109,6 +117,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             passwords=passwords,
             storage=storage,
             payments=payments,
+            billing=billing,
         )
         opener = asyncio.create_task(_keep_opening(resources))
         stack.push_async_callback(_end, opener)
@@ -126,6 +135,7 @@ def _assemble(
     passwords: Passwords,
     storage: Storage,
     payments: PaymentGateway,
+    billing: BillingGateway,
 ) -> Resources:
     database = mongo[settings.mongodb_database]
     cache = Cache(redis)
@@ -145,6 +155,7 @@ def _assemble(
         limiter=limiter,
         storage=storage,
         payments=payments,
+        billing=billing,
         credits=Credits(database),
         policies=PolicyStore(database, settings),
     )

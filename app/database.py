@@ -23,6 +23,7 @@ from app.skills import models as skills
 from app.subscriptions import models as subscriptions
 from app.timetracking import models as timetracking
 from app.users import models as users
+from app.webhooks import models as webhooks
 
 
 def document_models() -> list[type[Document]]:
@@ -41,6 +42,7 @@ def document_models() -> list[type[Document]]:
         *subscriptions.DOCUMENTS,
         *timetracking.DOCUMENTS,
         *users.DOCUMENTS,
+        *webhooks.DOCUMENTS,
     ]
 
 

@@ -101,7 +101,8 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [*(other for other in root.handlers if not isinstance(other, _StdoutHandler)), handler]
     root.setLevel(settings.log_level.upper())
-    for noisy in ("pymongo", "httpx2", "httpcore2", "botocore", "urllib3", "asyncio"):
+    # Stripe's SDK also writes the queries of its requests, in which there are e-mail addresses.
+    for noisy in ("pymongo", "httpx2", "httpcore2", "botocore", "urllib3", "asyncio", "stripe"):
         logging.getLogger(noisy).setLevel(max(root.level, logging.WARNING))
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers = []

@@ -76,6 +76,15 @@ class Settings(BaseSettings):
     payout_exchange_basis_points: int = Field(default=200, ge=0, le=10_000)
     payout_every_days: int = Field(default=7, ge=1, le=31)  # weekly: on Mondays
     reconcile_days: int = Field(default=35, ge=1)  # how far back each night compares Stripe with the ledger
+    # Signing secrets of the two webhook endpoints; while one is rolled, the old one is the previous. Empty: disabled.
+    stripe_webhook_secret: SecretStr = SecretStr("")
+    stripe_webhook_secret_previous: SecretStr = SecretStr("")
+    stripe_connect_webhook_secret: SecretStr = SecretStr("")
+    stripe_connect_webhook_secret_previous: SecretStr = SecretStr("")
+
+    # A renewal that is not paid: reminders and the end of the grace period, counted from the first failed attempt
+    dunning_reminder_seconds: list[int] = [3 * 86_400, 8 * 86_400, 14 * 86_400]
+    dunning_grace_seconds: int = Field(default=21 * 86_400, gt=0)
 
     # OpenAI; without a key the rule-based parser reads every brief
     openai_api_key: SecretStr | None = None
@@ -122,7 +131,13 @@ class Settings(BaseSettings):
             return self
         faults = [
             name
-            for name in ("jwt_secret", "s3_secret_access_key", "stripe_api_key")
+            for name in (
+                "jwt_secret",
+                "s3_secret_access_key",
+                "stripe_api_key",
+                "stripe_webhook_secret",
+                "stripe_connect_webhook_secret",
+            )
             if "development" in getattr(self, name).get_secret_value()
         ]
         if len(self.jwt_secret.get_secret_value()) < 32:

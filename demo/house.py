@@ -20,7 +20,7 @@ from app.seed.people import Cast
 from app.seed.store import Seeded, Seeder
 from app.settings import Settings
 from devstack.checks import http_ok
-from devstack.dev import start_platform
+from devstack.dev import announce_api, start_platform
 from devstack.process import ManagedProcess, StartError
 from devstack.stack import Stack
 from devstack.stripe_sandbox.control import SandboxControl
@@ -61,7 +61,9 @@ def build_stack(
         "NIMMIT_TASK_QUEUE_PREFIX": f"demo-{run}-" if "NIMMIT_TEMPORAL_ADDRESS" in given else "",
         "NIMMIT_LOGIN_ATTEMPTS_PER_MINUTE": "100",  # thirty people log in from one address at once
     }
-    return Stack(data_dir, given=given, extra=extra)
+    stack = Stack(data_dir, given=given, extra=extra)
+    announce_api(stack, {})
+    return stack
 
 
 def start_processes(stack: Stack) -> House:

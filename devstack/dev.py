@@ -33,19 +33,29 @@ def data_dir() -> Path:
     return Path(os.environ.get("NIMMIT_DATA_DIR") or DATA)
 
 
+def announce_api(stack: Stack, known: dict[str, str]) -> int:
+    """Decide the API's port, and tell everything started from now on its address: Stripe's events go there.
+
+    Asked again, it answers with the port decided before.
+    """
+    decided = stack.environment().get("NIMMIT_API_PORT")
+    if decided:
+        return int(decided)
+    port = stack.reserve_port(int(known.get("NIMMIT_API_PORT") or _API_PORT))
+    url = f"http://{HOST}:{port}"
+    stack.set_variable("NIMMIT_API_PORT", str(port))
+    for key in ("NIMMIT_PUBLIC_URL", "NIMMIT_PORTAL_URL"):
+        stack.set_variable(key, known.get(key) or url)
+    return port
+
+
 def start_platform(stack: Stack, known: dict[str, str], *, wait: bool = True) -> list[ManagedProcess]:
     """Start the API and the workers on a stack whose services run, and tell them their own address.
 
     Returns when the API answers, or at once without `wait`.
     """
-    port = stack.reserve_port(int(known.get("NIMMIT_API_PORT") or _API_PORT))
+    port = announce_api(stack, known)
     url = f"http://{HOST}:{port}"
-    for key, value in (
-        ("NIMMIT_API_PORT", str(port)),
-        ("NIMMIT_PUBLIC_URL", url),
-        ("NIMMIT_PORTAL_URL", url),
-    ):
-        stack.set_variable(key, known.get(key) or value if key != "NIMMIT_API_PORT" else value)
     workers = spawn_workers(stack)
     api = stack.spawn(
         "api",
@@ -102,6 +112,7 @@ def main() -> int:
     with stack:
         say("Starting the services …")
         try:
+            announce_api(stack, known)
             stack.start()
             if stop.is_set():
                 return 0

@@ -99,6 +99,27 @@ def _python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
+# The sandbox signs with these, and the platform is told of them: both are on this machine.
+_WEBHOOK_SECRETS = {
+    "NIMMIT_STRIPE_WEBHOOK_SECRET": "whsec_development_platform",
+    "NIMMIT_STRIPE_CONNECT_WEBHOOK_SECRET": "whsec_development_connect",
+}
+
+
+def _stripe_argv(site: Site) -> list[str]:
+    """Its events go to the API, if the address of that is known by now."""
+    argv = _python("devstack.stripe_sandbox", "--port", str(site.ports["main"]))
+    argv += ["--data", str(site.directory), "--automatic-onboarding"]
+    argv += ["--starting-balance", "10000000"]  # USD cents: enough to pay workers without topping up first
+    api = site.variables.get("NIMMIT_PUBLIC_URL")
+    if api:
+        platform, connect = _WEBHOOK_SECRETS.values()
+        hooks = f"{api}/payments/webhooks"
+        argv += ["--webhook-url", f"{hooks}/stripe", "--webhook-secret", platform]
+        argv += ["--connect-webhook-url", f"{hooks}/stripe-connect", "--connect-webhook-secret", connect]
+    return argv
+
+
 def _address(site: Site, role: str = "main", scheme: str = "http") -> str:
     return f"{scheme}://{HOST}:{site.ports[role]}"
 
@@ -183,18 +204,9 @@ SERVICES = {
             title="Stripe sandbox",
             given_by="NIMMIT_STRIPE_API_BASE",
             ports={"main": 12111},
-            argv=lambda site: _python(
-                "devstack.stripe_sandbox",
-                "--port",
-                str(site.ports["main"]),
-                "--data",
-                str(site.directory),
-                "--automatic-onboarding",
-                "--starting-balance",
-                "10000000",  # USD cents: enough to pay workers without topping up first
-            ),
+            argv=_stripe_argv,
             ready=lambda site: checks.http_ok(f"{_address(site)}/healthz"),
-            variables=lambda site: {"NIMMIT_STRIPE_API_BASE": _address(site)},
+            variables=lambda site: {"NIMMIT_STRIPE_API_BASE": _address(site), **_WEBHOOK_SECRETS},
             urls=lambda site: {"Stripe sandbox": _address(site)},
         ),
     )

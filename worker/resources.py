@@ -12,10 +12,12 @@ from temporalio.client import Client
 
 from app.database import connect as connect_database
 from app.database import open_database
+from app.gateways.billing import BillingGateway
 from app.gateways.mail import MailGateway, SmtpMailGateway
 from app.gateways.payments import PaymentGateway
 from app.gateways.storage import Storage
 from app.gateways.stripe import StripeGateway
+from app.gateways.stripe_billing import StripeBilling
 from app.money.credits import Credits
 from app.money.earnings import Earnings
 from app.money.journal import Journal
@@ -35,6 +37,7 @@ class Resources:
     credits: Credits
     earnings: Earnings
     payments: PaymentGateway
+    billing: BillingGateway
     storage: Storage
     mail: MailGateway
     reader: BriefReader | None
@@ -56,6 +59,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         journal = Journal(database)
         payments = StripeGateway.from_settings(settings)
         stack.push_async_callback(payments.close)
+        billing = StripeBilling.from_settings(settings)
+        stack.push_async_callback(billing.close)
         storage = Storage(settings)
         stack.callback(storage.close)
         mail = SmtpMailGateway(settings.smtp_url, sender=settings.mail_from)
@@ -67,6 +72,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             credits=Credits(database, journal=journal),
             earnings=Earnings(database, journal=journal),
             payments=payments,
+            billing=billing,
             storage=storage,
             mail=mail,
             reader=_reader(settings, stack),

@@ -10,6 +10,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.archive import ArchiveActivities
+from activities.billing import BillingActivities
 from activities.connect import ConnectActivities
 from activities.disputes import DisputeActivities
 from activities.jobs import JobActivities
@@ -31,6 +32,7 @@ from workflows.ledger import LedgerNightWorkflow
 from workflows.payout import PayoutWorkflow
 from workflows.ratings import RatingsWorkflow
 from workflows.repeats import RepeatedUpdates
+from workflows.subscription import StripeEventWorkflow, SubscriptionWorkflow
 from workflows.sweep import SweepWorkflow
 
 # Time for running activities to end when the process is told to stop; shorter than a container's grace of 30 s.
@@ -43,12 +45,13 @@ STICKY = timedelta(seconds=4)
 
 WORKFLOWS: dict[TaskQueue, Sequence[type]] = {
     TaskQueue.JOBS: (JobWorkflow, DisputeWorkflow, RatingsWorkflow, ArchiveWorkflow),
-    TaskQueue.BILLING: (PayoutWorkflow, BankPayoutsWorkflow),
+    TaskQueue.BILLING: (PayoutWorkflow, BankPayoutsWorkflow, SubscriptionWorkflow, StripeEventWorkflow),
     TaskQueue.AI: (),
     TaskQueue.NOTIFY: (SweepWorkflow, LedgerNightWorkflow),
 }
 
-# Jobs, ratings and payouts live for weeks: they move to the current build, and `workflow.patched` guards what differs.
+# Jobs, ratings and payouts live for weeks, subscriptions for years: they move to the current build, and
+# `workflow.patched` guards what differs.
 # A sweep is over in seconds and the ledger's night in minutes, so they end on the build that they began on.
 VERSIONING: dict[TaskQueue, VersioningBehavior] = {
     TaskQueue.JOBS: VersioningBehavior.AUTO_UPGRADE,
@@ -64,6 +67,14 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
     parsing = ParsingActivities(resources.database, resources.reader)
     payouts = PayoutActivities(resources.database, resources.payments, resources.earnings)
     connect = ConnectActivities(resources.database, resources.payments, resources.client, resources.settings)
+    billing = BillingActivities(
+        resources.database,
+        resources.billing,
+        resources.payments,
+        resources.credits,
+        client=resources.client,
+        settings=resources.settings,
+    )
     ratings = RatingActivities(resources.database)
     disputes = DisputeActivities(resources.database, resources.credits, resources.earnings)
     archive = ArchiveActivities(
@@ -108,6 +119,10 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
             connect.follow_payouts,
             connect.read_account,
             connect.follow_payout,
+            billing.settle_billing,
+            billing.record_dunning,
+            billing.suspend_subscription,
+            billing.route_event,
         ),
         TaskQueue.AI: (parsing.parse_brief_with_openai,),
         TaskQueue.NOTIFY: (

@@ -23,7 +23,7 @@ from app.jobs.policy import Urgency
 from app.jobs.posting import insert_job, new_job
 from app.jobs.queries import JobQueries, visible_to
 from app.lifecycle import Status
-from app.subscriptions.store import get_subscription
+from app.subscriptions.store import get_standing_subscription
 from app.users.models import Role
 from workflows.starting import start_job
 
@@ -71,7 +71,14 @@ GatewayDep = Annotated[JobGateway, Depends(_gateway)]
     "",
     status_code=201,
     response_model=JobDetail,
-    responses=problems(*AUTHENTICATED, *WITH_BODY, *CREATING, "wrong-role", "subscription-not-found"),
+    responses=problems(
+        *AUTHENTICATED,
+        *WITH_BODY,
+        *CREATING,
+        "wrong-role",
+        "subscription-not-found",
+        "subscription-ended",
+    ),
 )
 async def post(
     body: PostJob,
@@ -87,7 +94,7 @@ async def post(
     """
 
     async def work(job_id: str) -> JobDetail:
-        subscription = await get_subscription(principal.user_id)
+        subscription = await get_standing_subscription(principal.user_id)
         job = new_job(
             job_id,
             client_id=principal.user_id,

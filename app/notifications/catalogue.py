@@ -6,31 +6,12 @@ type may find in its context besides is named by `reads` and optional, unless `n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from app.notifications.entry import Entry, keys_of
 from app.notifications.notices import MailType, NoticeType
+from app.notifications.subscription_words import SUBSCRIPTION
 
 Key = tuple[NoticeType | MailType, str]
 ANYONE = "anyone"  # mails to an address that need not be a user's
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """The words of one notice. The mail's subject is the title; its first lines are the in-app message."""
-
-    title: str
-    message: str
-    more: tuple[str, ...] = ()  # further paragraphs, in the mail alone
-    action: str = "Open the job"
-    link: str = "{{ job_url }}"
-    reads: frozenset[str] = frozenset()
-    needs: frozenset[str] = frozenset()
-    secret: bool = False  # the context holds a token: wiped when the mail is given up
-
-
-def _keys(*names: str) -> frozenset[str]:
-    return frozenset(names)
-
 
 _CLIENT: dict[NoticeType, Entry] = {
     "job.clarification": Entry(
@@ -40,8 +21,8 @@ _CLIENT: dict[NoticeType, Entry] = {
             "{% if expires_at is defined %}Without an answer by {{ expires_at | when(zone) }} we go on.{% endif %}",
         ),
         action="Answer",
-        reads=_keys("expires_at"),
-        needs=_keys("question"),
+        reads=keys_of("expires_at"),
+        needs=keys_of("question"),
     ),
     "job.price_proposed": Entry(
         title="A higher price for “{{ job_title }}”?",
@@ -55,7 +36,7 @@ _CLIENT: dict[NoticeType, Entry] = {
             "Nothing more is held until you agree; without your answer the price stays as it is.",
         ),
         action="See the price",
-        reads=_keys("price_credits", "expires_at", "reason"),
+        reads=keys_of("price_credits", "expires_at", "reason"),
     ),
     "job.revision_quoted": Entry(
         title="What a further revision of “{{ job_title }}” costs",
@@ -68,7 +49,7 @@ _CLIENT: dict[NoticeType, Entry] = {
             "{% if expires_at is defined %}The price stands until {{ expires_at | when(zone) }}.{% endif %}",
         ),
         action="Accept or decline",
-        reads=_keys("extra_credits", "expires_at", "reason"),
+        reads=keys_of("extra_credits", "expires_at", "reason"),
     ),
     "job.review_reminder": Entry(
         title="“{{ job_title }}” waits for your review",
@@ -77,7 +58,7 @@ _CLIENT: dict[NoticeType, Entry] = {
             "{% if deadline is defined %}. Without an answer by {{ deadline | when(zone) }} it is approved{% endif %}."
         ),
         action="Review the work",
-        reads=_keys("deadline"),
+        reads=keys_of("deadline"),
     ),
     "job.overdue": Entry(
         title="“{{ job_title }}” is late",
@@ -88,7 +69,7 @@ _CLIENT: dict[NoticeType, Entry] = {
         more=(
             "Our team has been told. From now on you may cancel without cost; nothing is cancelled by itself.",
         ),
-        reads=_keys("due_at"),
+        reads=keys_of("due_at"),
     ),
     "job.deadline_moved": Entry(
         title="A deadline of “{{ job_title }}” was moved",
@@ -96,7 +77,7 @@ _CLIENT: dict[NoticeType, Entry] = {
             "“{{ job_title }}” has more time"
             "{% if deadline is defined %}: until {{ deadline | when(zone) }}{% endif %}."
         ),
-        reads=_keys("deadline"),
+        reads=keys_of("deadline"),
     ),
     "job.worker_left": Entry(
         title="We are looking for another worker for “{{ job_title }}”",
@@ -111,7 +92,7 @@ _CLIENT: dict[NoticeType, Entry] = {
             "{{ evidence_until | when(zone) }}{% endif %}."
         ),
         action="Add evidence",
-        reads=_keys("evidence_until"),
+        reads=keys_of("evidence_until"),
     ),
     "job.dispute_closed": Entry(
         title="The dispute about “{{ job_title }}” is closed",
@@ -119,7 +100,7 @@ _CLIENT: dict[NoticeType, Entry] = {
             "The dispute about “{{ job_title }}” was {{ outcome | default('closed', true) }}"
             "{% if reason is defined and reason %} ({{ reason | truncate(400) }}){% endif %}."
         ),
-        reads=_keys("outcome", "reason"),
+        reads=keys_of("outcome", "reason"),
     ),
     "job.assigned": Entry(
         title="A worker has taken “{{ job_title }}”",
@@ -138,7 +119,7 @@ _CLIENT: dict[NoticeType, Entry] = {
         ),
         more=("{% if deadline is defined %}Without an answer by then, the work is approved.{% endif %}",),
         action="Review the work",
-        reads=_keys("deadline"),
+        reads=keys_of("deadline"),
     ),
     "job.completed": Entry(
         title="“{{ job_title }}” is completed",
@@ -147,7 +128,7 @@ _CLIENT: dict[NoticeType, Entry] = {
             "{% if spent_credits is defined %} for {{ spent_credits | credits }}{% endif %}."
         ),
         more=("The files stay on the job's page. Thank you for working with Nimmit.",),
-        reads=_keys("spent_credits"),
+        reads=keys_of("spent_credits"),
     ),
     "job.rescue": Entry(
         title="Still looking for a worker for “{{ job_title }}”",
@@ -171,7 +152,7 @@ _CLIENT: dict[NoticeType, Entry] = {
             "Nothing is held until you accept.",
         ),
         action="See the price",
-        reads=_keys("price_credits", "max_credits", "expires_at"),
+        reads=keys_of("price_credits", "max_credits", "expires_at"),
     ),
     "job.insufficient_credits": Entry(
         title="Not enough credits for “{{ job_title }}”",
@@ -182,7 +163,7 @@ _CLIENT: dict[NoticeType, Entry] = {
             "{% endif %}."
         ),
         action="Open the job",
-        reads=_keys("price_credits", "shortfall_credits"),
+        reads=keys_of("price_credits", "shortfall_credits"),
     ),
     "job.cancelled": Entry(
         title="“{{ job_title }}” was cancelled",
@@ -191,7 +172,7 @@ _CLIENT: dict[NoticeType, Entry] = {
             "{% endif %}{% if released_credits is defined and released_credits %}; {{ released_credits | credits }} "
             "are free again{% endif %}."
         ),
-        reads=_keys("reason", "released_credits"),
+        reads=keys_of("reason", "released_credits"),
     ),
     "review.invited": Entry(
         title="How was “{{ job_title }}”?",
@@ -201,13 +182,14 @@ _CLIENT: dict[NoticeType, Entry] = {
         ),
         more=("Neither of you sees the other's rating before both are given or the time is over.",),
         action="Rate the work",
-        reads=_keys("closes_at"),
+        reads=keys_of("closes_at"),
     ),
     "review.revealed": Entry(
         title="The ratings of “{{ job_title }}” are open",
         message="The worker's rating of “{{ job_title }}” can now be read.",
         action="Read the ratings",
     ),
+    **SUBSCRIPTION,
 }
 
 _WORKER: dict[NoticeType, Entry] = {
@@ -219,12 +201,12 @@ _WORKER: dict[NoticeType, Entry] = {
             "The client decides on the price; you may name another."
         ),
         action="Name a price",
-        reads=_keys("pay_usd_cents"),
+        reads=keys_of("pay_usd_cents"),
     ),
     "job.due_reminder": Entry(
         title="“{{ job_title }}” is due soon",
         message="“{{ job_title }}” is due{% if due_at is defined %} at {{ due_at | when(zone) }}{% endif %}.",
-        reads=_keys("due_at"),
+        reads=keys_of("due_at"),
     ),
     "job.overdue": Entry(
         title="“{{ job_title }}” is overdue",
@@ -232,7 +214,7 @@ _WORKER: dict[NoticeType, Entry] = {
             "“{{ job_title }}” was due{% if due_at is defined %} at {{ due_at | when(zone) }}{% endif %}. "
             "Please hand it in, or ask our team for more time. The client may cancel without cost now."
         ),
-        reads=_keys("due_at"),
+        reads=keys_of("due_at"),
     ),
     "job.deadline_moved": Entry(
         title="A deadline of “{{ job_title }}” was moved",
@@ -240,7 +222,7 @@ _WORKER: dict[NoticeType, Entry] = {
             "“{{ job_title }}” has more time"
             "{% if deadline is defined %}: until {{ deadline | when(zone) }}{% endif %}."
         ),
-        reads=_keys("deadline"),
+        reads=keys_of("deadline"),
     ),
     "job.withdrawn": Entry(
         title="You are released from “{{ job_title }}”",
@@ -249,7 +231,7 @@ _WORKER: dict[NoticeType, Entry] = {
             "{% if earned_usd_cents is defined and earned_usd_cents %}; you are paid {{ earned_usd_cents | usd }} "
             "for what you did{% endif %}."
         ),
-        reads=_keys("earned_usd_cents"),
+        reads=keys_of("earned_usd_cents"),
     ),
     "job.offer_withdrawn": Entry(
         title="The offer of “{{ job_title }}” is withdrawn",
@@ -263,7 +245,7 @@ _WORKER: dict[NoticeType, Entry] = {
             "{{ evidence_until | when(zone) }}{% endif %}."
         ),
         action="Add evidence",
-        reads=_keys("evidence_until"),
+        reads=keys_of("evidence_until"),
     ),
     "job.dispute_closed": Entry(
         title="The dispute about “{{ job_title }}” is closed",
@@ -271,7 +253,7 @@ _WORKER: dict[NoticeType, Entry] = {
             "The dispute about “{{ job_title }}” was {{ outcome | default('closed', true) }}"
             "{% if reason is defined and reason %} ({{ reason | truncate(400) }}){% endif %}."
         ),
-        reads=_keys("outcome", "reason"),
+        reads=keys_of("outcome", "reason"),
     ),
     "job.offer": Entry(
         title="You have an offer: “{{ job_title }}”",
@@ -282,7 +264,7 @@ _WORKER: dict[NoticeType, Entry] = {
         ),
         more=("After that the job is offered to the next worker. Declining costs you nothing.",),
         action="See the offer",
-        reads=_keys("pay_usd_cents", "expires_at"),
+        reads=keys_of("pay_usd_cents", "expires_at"),
     ),
     "job.offer_expired": Entry(
         title="The offer of “{{ job_title }}” has expired",
@@ -291,7 +273,7 @@ _WORKER: dict[NoticeType, Entry] = {
             "{% if expires_at is defined %} at {{ expires_at | when(zone) }}{% endif %} without an answer."
         ),
         more=("If you are not working now, set yourself to unavailable and no offers will come.",),
-        reads=_keys("expires_at"),
+        reads=keys_of("expires_at"),
     ),
     "job.assigned": Entry(
         title="“{{ job_title }}” is yours",
@@ -300,14 +282,14 @@ _WORKER: dict[NoticeType, Entry] = {
             "{% if pay_usd_cents is defined %} for {{ pay_usd_cents | usd }}{% endif %}. "
             "Start it when you are ready."
         ),
-        reads=_keys("pay_usd_cents"),
+        reads=keys_of("pay_usd_cents"),
     ),
     "job.revision_requested": Entry(
         title="A revision is asked for: “{{ job_title }}”",
         message="The client asks for a revision of “{{ job_title }}”.",
         more=("{% if reason is defined and reason %}They say: {{ reason | truncate(500) }}{% endif %}",),
         action="Read the comments",
-        reads=_keys("reason"),
+        reads=keys_of("reason"),
     ),
     "job.completed": Entry(
         title="“{{ job_title }}” is completed",
@@ -316,7 +298,7 @@ _WORKER: dict[NoticeType, Entry] = {
             "{% if earned_usd_cents is defined %}: you earned {{ earned_usd_cents | usd }}{% endif %}."
         ),
         more=("The payout follows by itself.",),
-        reads=_keys("earned_usd_cents"),
+        reads=keys_of("earned_usd_cents"),
     ),
     "job.cancelled": Entry(
         title="“{{ job_title }}” was cancelled",
@@ -325,7 +307,7 @@ _WORKER: dict[NoticeType, Entry] = {
             "{% if earned_usd_cents is defined and earned_usd_cents %}; you are paid "
             "{{ earned_usd_cents | usd }} for what you did{% endif %}."
         ),
-        reads=_keys("earned_usd_cents"),
+        reads=keys_of("earned_usd_cents"),
     ),
     "payout.sent": Entry(
         title="You have been paid for “{{ job_title }}”",
@@ -333,7 +315,7 @@ _WORKER: dict[NoticeType, Entry] = {
             "{% if amount_usd_cents is defined %}{{ amount_usd_cents | usd }}{% else %}Your pay{% endif %} "
             "for “{{ job_title }}” is on its way to your account."
         ),
-        reads=_keys("amount_usd_cents"),
+        reads=keys_of("amount_usd_cents"),
     ),
     "payout.held": Entry(
         title="Your pay for “{{ job_title }}” waits",
@@ -343,7 +325,7 @@ _WORKER: dict[NoticeType, Entry] = {
         ),
         action="Check the payout account",
         link="{{ portal_url }}/payouts",
-        reads=_keys("amount_usd_cents"),
+        reads=keys_of("amount_usd_cents"),
     ),
     "payout.not_due": Entry(
         title="Nothing is sent for “{{ job_title }}”",
@@ -362,7 +344,7 @@ _WORKER: dict[NoticeType, Entry] = {
         ),
         action="See your payouts",
         link="{{ portal_url }}/payouts",
-        reads=_keys("amount_usd_cents", "arrives_at"),
+        reads=keys_of("amount_usd_cents", "arrives_at"),
     ),
     "payout.bank_failed": Entry(
         title="Your bank did not take your money",
@@ -373,7 +355,7 @@ _WORKER: dict[NoticeType, Entry] = {
         more=("It is sent again with the next payout.",),
         action="Check your bank details",
         link="{{ portal_url }}/payouts",
-        reads=_keys("amount_usd_cents"),
+        reads=keys_of("amount_usd_cents"),
     ),
     "review.invited": Entry(
         title="How was “{{ job_title }}”?",
@@ -383,7 +365,7 @@ _WORKER: dict[NoticeType, Entry] = {
         ),
         more=("Neither of you sees the other's rating before both are given or the time is over.",),
         action="Rate the client",
-        reads=_keys("closes_at"),
+        reads=keys_of("closes_at"),
     ),
     "review.revealed": Entry(
         title="The ratings of “{{ job_title }}” are open",
@@ -397,7 +379,7 @@ _WORKER: dict[NoticeType, Entry] = {
             "{% if stopped_at is defined %} as of {{ stopped_at | when(zone) }}{% endif %}."
         ),
         more=("If you are still at work, start it again.",),
-        reads=_keys("stopped_at"),
+        reads=keys_of("stopped_at"),
     ),
 }
 
@@ -409,7 +391,7 @@ _ADMIN: dict[NoticeType, Entry] = {
             "{% if due_at is defined %} at {{ due_at | when(zone) }}{% endif %}."
         ),
         link="{{ portal_url }}/admin/jobs/{{ job_id }}",
-        reads=_keys("due_at"),
+        reads=keys_of("due_at"),
     ),
     "job.worker_left": Entry(
         title="A worker left “{{ job_title }}”",
@@ -423,7 +405,7 @@ _ADMIN: dict[NoticeType, Entry] = {
             "{% if evidence_until is defined %}; evidence is taken until {{ evidence_until | when(zone) }}{% endif %}."
         ),
         link="{{ portal_url }}/admin/jobs/{{ job_id }}",
-        reads=_keys("evidence_until"),
+        reads=keys_of("evidence_until"),
     ),
     "job.dispute_reminder": Entry(
         title="A dispute waits for your ruling: “{{ job_title }}”",
@@ -439,7 +421,7 @@ _ADMIN: dict[NoticeType, Entry] = {
         ),
         action="Assign a worker",
         link="{{ portal_url }}/admin/jobs/{{ job_id }}",
-        reads=_keys("rounds"),
+        reads=keys_of("rounds"),
     ),
     "job.rescue_reminder": Entry(
         title="A job still needs you: “{{ job_title }}”",
@@ -449,7 +431,7 @@ _ADMIN: dict[NoticeType, Entry] = {
         ),
         action="Assign a worker",
         link="{{ portal_url }}/admin/jobs/{{ job_id }}",
-        reads=_keys("since"),
+        reads=keys_of("since"),
     ),
     "payout.held": Entry(
         title="A payout is held: “{{ job_title }}”",
@@ -458,7 +440,17 @@ _ADMIN: dict[NoticeType, Entry] = {
             "for “{{ job_title }}” could not be sent."
         ),
         link="{{ portal_url }}/admin/jobs/{{ job_id }}",
-        reads=_keys("amount_usd_cents"),
+        reads=keys_of("amount_usd_cents"),
+    ),
+    "billing.fault": Entry(
+        title="A payment needs you",
+        message=(
+            "Something at Stripe does not fit what we sell"
+            "{% if reason is defined and reason %}: {{ reason | truncate(200) }}{% endif %}."
+        ),
+        action="Look at it",
+        link="{{ portal_url }}/admin/payments",
+        reads=keys_of("reason"),
     ),
     "ledger.differences": Entry(
         title="The books do not agree",
@@ -485,8 +477,8 @@ _MAIL: dict[MailType, Entry] = {
         ),
         action="Confirm the address",
         link="{{ link }}",
-        reads=_keys("expires_at"),
-        needs=_keys("link"),
+        reads=keys_of("expires_at"),
+        needs=keys_of("link"),
         secret=True,
     ),
     "auth.already_registered": Entry(

@@ -47,6 +47,14 @@ NoticeType = Literal[
     "review.invited",
     "review.revealed",
     "time.idle_stopped",
+    "subscription.credits_granted",
+    "subscription.credits_taken_back",
+    "subscription.ending",
+    "subscription.ended",
+    "subscription.payment_failed",
+    "subscription.payment_reminder",
+    "subscription.suspended",
+    "billing.fault",
 ]
 MailType = Literal["auth.verify_email", "auth.already_registered"]
 

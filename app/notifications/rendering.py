@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, TemplateError
 from markupsafe import Markup
 
-from app.notifications.catalogue import CATALOGUE, Entry
+from app.notifications.catalogue import CATALOGUE
+from app.notifications.entry import Entry
 from app.notifications.notices import Context
 
 # By plain text: a row's template may be of another version of the program.

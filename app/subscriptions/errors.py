@@ -21,3 +21,44 @@ class AlreadySubscribedError(DomainError):
 
     def __init__(self, tier: str) -> None:
         super().__init__(f"There is a subscription of the tier {tier} already.", tier=tier)
+
+
+class SubscriptionEndedError(DomainError):
+    """The client's subscription has ended; new work needs another."""
+
+    code = "subscription-ended"
+
+    def __init__(self) -> None:
+        super().__init__("The subscription has ended. Subscribe again to post jobs and to buy credits.")
+
+
+class SubscriptionUnpaidError(DomainError):
+    """A renewal is not paid, so nothing can be changed."""
+
+    code = "subscription-unpaid"
+
+    def __init__(self) -> None:
+        super().__init__("The last renewal is not paid. Pay it first: the portal shows how.")
+
+
+class DowngradeBelowHeldError(DomainError):
+    """The smaller tier takes credits back that were spent or are held. Both amounts in hundredths of a credit."""
+
+    code = "downgrade-below-held"
+
+    def __init__(self, *, available: int, required: int) -> None:
+        super().__init__(
+            "The smaller tier gives fewer credits for the rest of this period, and the difference has been spent or "
+            "is held for jobs. Change when they are done, or cancel at the end of the period.",
+            available=available,
+            required=required,
+        )
+
+
+class PaymentDeclinedError(DomainError):
+    """The client's bank said no; nothing was changed."""
+
+    code = "payment-declined"
+
+    def __init__(self) -> None:
+        super().__init__("The payment was declined. Check the card in the portal, then try again.")

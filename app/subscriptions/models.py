@@ -41,6 +41,10 @@ class Subscription(CamelDocument):
     status: SubscriptionStatus = SubscriptionStatus.ACTIVE
     current_period_start: datetime
     current_period_end: datetime
+    cancel_at_period_end: bool = False
+    past_due_since: datetime | None = None
+    grace_until: datetime | None = None  # while a payment is missing: then the subscription ends
+    ended_at: datetime | None = None
     created_at: datetime = Field(default_factory=utcnow)
 
     class Settings:
@@ -55,4 +59,36 @@ class Subscription(CamelDocument):
         return TIERS[self.tier]
 
 
-DOCUMENTS: list[type[Document]] = [Subscription]
+class BillingCustomer(CamelDocument):
+    """Who a client is at Stripe. Written once, before anything is sold."""
+
+    id: str = Field(alias="_id")  # type: ignore[assignment]  # the client's id
+    stripe_customer_id: str
+    created_at: datetime = Field(default_factory=utcnow)
+
+    class Settings:
+        name = "billing_customers"
+        indexes: ClassVar[list[IndexModel]] = [
+            IndexModel([("stripeCustomerId", ASCENDING)], name="stripe_customer_unique", unique=True)
+        ]
+
+
+class PaidGrant(CamelDocument):
+    """What one payment bought, so that its way back is found: by the invoice's id, or a pack's payment intent."""
+
+    id: str = Field(alias="_id")  # type: ignore[assignment]  # Stripe's id of what was paid
+    client_id: str
+    grant_key: str
+    payment_id: str | None = None
+    paid_cents: int
+    credits: int  # hundredths
+    expires_at: datetime | None = None
+    subscription_id: str | None = None  # Stripe's
+    period_end: datetime | None = None
+    taken_back: bool = False  # a refund or a dispute was seen: look again for how it ended
+
+    class Settings:
+        name = "paid_grants"
+
+
+DOCUMENTS: list[type[Document]] = [Subscription, BillingCustomer, PaidGrant]

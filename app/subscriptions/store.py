@@ -9,8 +9,12 @@ from pymongo.errors import DuplicateKeyError
 from app.documents import utcnow
 from app.money.credits import CreditBalance, Credits, GrantOutcome
 from app.money.keys import period_grant_key, top_up_key
-from app.subscriptions.errors import AlreadySubscribedError, SubscriptionNotFoundError
-from app.subscriptions.models import Subscription
+from app.subscriptions.errors import (
+    AlreadySubscribedError,
+    SubscriptionEndedError,
+    SubscriptionNotFoundError,
+)
+from app.subscriptions.models import Subscription, SubscriptionStatus
 from app.subscriptions.packs import Pack
 from app.subscriptions.tiers import TierName, lot_expiry, period_end
 
@@ -24,6 +28,19 @@ async def get_subscription(user_id: str) -> Subscription:
     subscription = await find_subscription(user_id)
     if subscription is None:
         raise SubscriptionNotFoundError
+    return subscription
+
+
+async def get_standing_subscription(user_id: str) -> Subscription:
+    """A client's subscription, under which new work may begin.
+
+    Raises:
+        SubscriptionNotFoundError: the client has none.
+        SubscriptionEndedError: it has ended.
+    """
+    subscription = await get_subscription(user_id)
+    if subscription.status is SubscriptionStatus.CANCELED:
+        raise SubscriptionEndedError
     return subscription
 
 

@@ -185,11 +185,11 @@ class Platform:
 async def run_platform(folder: Path) -> AsyncIterator[Platform]:
     """Start everything in a folder. The services are always its own, whatever the environment has: they get killed."""
     with Stack(folder, environment="test", given={}, extra=SETTINGS) as stack:
-        await asyncio.to_thread(stack.require, *SERVICES)
         port = stack.reserve_port()
         url = f"http://127.0.0.1:{port}"
         for name in ("NIMMIT_PUBLIC_URL", "NIMMIT_PORTAL_URL"):
             stack.set_variable(name, url)
+        await asyncio.to_thread(stack.require, *SERVICES)
         ready = WorkerReady(folder / "logs" / "worker.log")
         settings = stack.settings()
         async with connect(settings) as mongo:

@@ -6,7 +6,8 @@ from typing import Any, get_args
 
 import pytest
 
-from app.notifications.catalogue import ANYONE, CATALOGUE, Entry, holds_secret
+from app.notifications.catalogue import ANYONE, CATALOGUE, holds_secret
+from app.notifications.entry import Entry
 from app.notifications.notices import MailType, Notice, NoticeType, OutboxEntry
 from app.notifications.rendering import RenderingError, render
 
@@ -27,6 +28,9 @@ SAMPLES: dict[str, Any] = {
     "spent_credits": 1250,
     "released_credits": 1250,
     "shortfall_credits": 250,
+    "granted_credits": 1000,
+    "taken_credits": 1000,
+    "debt_credits": 300,
     "extra_credits": 250,
     "question": "How many pages do you need?",
     "outcome": "dismissed",

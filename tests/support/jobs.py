@@ -17,6 +17,7 @@ from app.gateways.mail import SmtpMailGateway
 from app.gateways.openai import OpenAIBriefReader
 from app.gateways.storage import Storage
 from app.gateways.stripe import StripeGateway
+from app.gateways.stripe_billing import StripeBilling
 from app.ids import new_id
 from app.jobs.models import Job
 from app.jobs.policy import JobPolicy, Urgency
@@ -262,6 +263,8 @@ async def run_harness(
         journal = Journal(database)
         payments = StripeGateway.from_settings(settings)
         stack.push_async_callback(payments.close)
+        billing = StripeBilling.from_settings(settings)
+        stack.push_async_callback(billing.close)
         storage = Storage(settings)
         stack.callback(storage.close)
         resources = Resources(
@@ -271,6 +274,7 @@ async def run_harness(
             credits=Credits(database, journal=journal),
             earnings=Earnings(database, journal=journal),
             payments=payments,
+            billing=billing,
             storage=storage,
             mail=SmtpMailGateway(settings.smtp_url, sender=settings.mail_from),
             reader=reader,
