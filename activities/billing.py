@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
@@ -9,7 +10,7 @@ from temporalio import activity
 from temporalio.client import Client
 
 from app.gateways.billing import BillingGateway
-from app.gateways.payments import InvalidPaymentRequest, PaymentGateway
+from app.gateways.payments import AccountCannotReceive, InvalidPaymentRequest, PaymentGateway
 from app.money.credits import Credits
 from app.notifications.notices import Notice, NoticeType, OutboxEntry
 from app.notifications.outbox import enqueue
@@ -147,7 +148,8 @@ class BillingActivities:
         """Re-read a worker's account, or a payout from it to the bank; how many held payouts were told to try again."""
         if facts.type.startswith("payout."):
             if facts.account and facts.object_id:
-                await self._bank.follow(facts.account, facts.object_id)
+                with contextlib.suppress(InvalidPaymentRequest, AccountCannotReceive):  # none that Stripe has
+                    await self._bank.follow(facts.account, facts.object_id)
             return 0
         account_id = facts.account or facts.object_id
         if account_id is None:
