@@ -463,7 +463,7 @@ _ADMIN: dict[NoticeType, Entry] = {
         more=("Each comes with a proposed repair.",),
         action="See the report",
         link="{{ portal_url }}/admin/reconciliations",
-        reads=_keys("differences", "discrepancies"),
+        reads=keys_of("differences", "discrepancies"),
     ),
 }
 
