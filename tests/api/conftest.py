@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -96,7 +97,7 @@ def as_environment(settings: Settings) -> dict[str, str]:
         plain = getattr(value, "get_secret_value", lambda value=value: value)()
         if plain is not None:
             environment[f"NIMMIT_{name.upper()}"] = (
-                str(plain).replace("'", '"') if isinstance(plain, list) else str(plain)
+                json.dumps(plain) if isinstance(plain, list | dict) else str(plain)
             )
     return environment
 
