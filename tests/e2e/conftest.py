@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from app.database import open_database
 from tests.e2e.platform import Platform, run_platform
 from tests.support.http import Person
 
@@ -25,6 +26,8 @@ async def whole(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platf
 async def platform(whole: Platform, request: pytest.FixtureRequest) -> Platform:
     """The same, all of it up, with offers that last as long as the module says."""
     await whole.heal()
+    # The document models belong to one database at a time, and a module between may have taken them.
+    await open_database(whole.database.client, whole.settings)
     await whole.serve(NIMMIT_OFFER_WINDOW_SECONDS=str(request.module.OFFER_WINDOW_SECONDS))
     return whole
 
