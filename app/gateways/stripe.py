@@ -6,70 +6,34 @@ Stripe forgets idempotency keys after 24 hours, so before anything older is repe
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Protocol, TypeVar
 
-import httpx2
 import stripe
 
 from app.gateways.payments import (
-    AccountCannotReceive,
-    GatewayMisconfigured,
-    GatewayUnavailable,
-    InsufficientBalance,
-    InvalidPaymentRequest,
-    PaymentError,
     Payout,
     RecipientAccount,
     Transfer,
     TransferReversal,
     transfer_group_of,
 )
-from app.settings import Settings
-
-API_VERSION = "2026-10-28.endive"
-"""The version of Stripe's API that this module is written and tested against; the SDK's own at 16.1."""
-
-CURRENCY = "usd"
-
-_T = TypeVar("_T")
+from app.gateways.stripe_client import CURRENCY, Pages, StripeConnection, every, metadata_of, translated
 
 
-class StripeGateway:
+class _Made(Protocol):
+    """An object of Stripe's that carries our metadata."""
+
+    @property
+    def metadata(self) -> Any: ...
+
+
+_MadeT = TypeVar("_MadeT", bound=_Made)
+
+
+class StripeGateway(StripeConnection):
     """`PaymentGateway` over Stripe's own SDK."""
-
-    def __init__(
-        self,
-        api_key: str,
-        *,
-        api_base: str = "https://api.stripe.com",
-        connect_timeout_seconds: float = 3.0,
-        read_timeout_seconds: float = 20.0,
-    ) -> None:
-        self._http = _AsyncHttpClient(connect=connect_timeout_seconds, read=read_timeout_seconds)
-        self._api_base = api_base.rstrip("/")
-        self._stripe = stripe.StripeClient(
-            api_key,
-            base_addresses={"api": self._api_base},
-            stripe_version=API_VERSION,
-            # Temporal repeats activities, with the same key and in sight; the SDK must not repeat behind it.
-            max_network_retries=0,
-            http_client=self._http,
-        )
-
-    @classmethod
-    def from_settings(cls, settings: Settings, *, read_timeout_seconds: float = 20.0) -> StripeGateway:
-        return cls(
-            settings.stripe_api_key.get_secret_value(),
-            api_base=settings.stripe_api_base,
-            read_timeout_seconds=read_timeout_seconds,
-        )
-
-    def __repr__(self) -> str:
-        return f"StripeGateway(api_base={self._api_base!r})"
 
     async def create_recipient_account(
         self, user_id: str, email: str, country: str = "KH", *, idempotency_key: str
@@ -78,7 +42,7 @@ class StripeGateway:
 
         Source: https://docs.stripe.com/connect/service-agreement-types. Stripe collects the worker's details.
         """
-        account = await _translated(
+        account = await translated(
             self._stripe.v1.accounts.create_async(
                 {
                     "country": country,
@@ -101,20 +65,15 @@ class StripeGateway:
 
     async def find_account(self, user_id: str) -> RecipientAccount | None:
         """The first account made for a user, or None. Reads through all accounts: for a day-old doubt only."""
-        pages = await _translated(self._stripe.v1.accounts.list_async({"limit": 100}))
-        found = None
-        async with _translating():
-            async for account in pages.auto_paging_iter():
-                if _metadata(account.metadata).get("user_id") == user_id:
-                    found = account
+        found = await _first_made(self._stripe.v1.accounts.list_async({"limit": 100}), {"user_id": user_id})
         return None if found is None else _account(found)
 
     async def retrieve_account(self, account_id: str) -> RecipientAccount:
-        return _account(await _translated(self._stripe.v1.accounts.retrieve_async(account_id)))
+        return _account(await translated(self._stripe.v1.accounts.retrieve_async(account_id)))
 
     async def create_onboarding_link(self, account_id: str, *, refresh_url: str, return_url: str) -> str:
         """The address of Stripe's onboarding form for this account. It works once, for a few minutes."""
-        link = await _translated(
+        link = await translated(
             self._stripe.v1.account_links.create_async(
                 {
                     "account": account_id,
@@ -137,7 +96,7 @@ class StripeGateway:
         transfer_group: str | None = None,
     ) -> Transfer:
         """Moves USD cents to a worker's account. `job_id` joins the metadata, so that `find_transfer` finds it."""
-        transfer = await _translated(
+        transfer = await translated(
             self._stripe.v1.transfers.create_async(
                 {
                     "amount": amount_cents,
@@ -152,32 +111,26 @@ class StripeGateway:
         return _transfer(transfer)
 
     async def retrieve_transfer(self, transfer_id: str) -> Transfer:
-        return _transfer(await _translated(self._stripe.v1.transfers.retrieve_async(transfer_id)))
+        return _transfer(await translated(self._stripe.v1.transfers.retrieve_async(transfer_id)))
 
     async def find_transfer(
         self, job_id: str, *, metadata: Mapping[str, str] | None = None, transfer_group: str | None = None
     ) -> Transfer | None:
         """The first transfer made for a job whose metadata holds all that is given, or None."""
         wanted = {**(metadata or {}), "job_id": job_id}
-        pages = await _translated(
+        found = await _first_made(
             self._stripe.v1.transfers.list_async(
                 {"transfer_group": transfer_group or transfer_group_of(job_id), "limit": 100}
-            )
+            ),
+            wanted,
         )
-        found = None
-        async with _translating():
-            async for transfer in pages.auto_paging_iter():
-                if _holds(_metadata(transfer.metadata), wanted):
-                    found = transfer  # newest first: the last one seen is the first one made
         return None if found is None else _transfer(found)
 
     async def transfers_since(self, since: datetime) -> AsyncIterator[Transfer]:
         """Every transfer made since a time, newest first, a page at a time."""
         created: Any = {"gte": int(since.timestamp())}
-        pages = await _translated(self._stripe.v1.transfers.list_async({"created": created, "limit": 100}))
-        async with _translating():
-            async for transfer in pages.auto_paging_iter():
-                yield _transfer(transfer)
+        async for transfer in every(self._stripe.v1.transfers.list_async({"created": created, "limit": 100})):
+            yield _transfer(transfer)
 
     async def reverse_transfer(
         self,
@@ -188,7 +141,7 @@ class StripeGateway:
         metadata: Mapping[str, str] | None = None,
     ) -> TransferReversal:
         """Takes USD cents of a transfer back; `InsufficientBalance` when the worker's account has less than that."""
-        reversal = await _translated(
+        reversal = await translated(
             self._stripe.v1.transfers.reversals.create_async(
                 transfer_id,
                 {"amount": amount_cents, "metadata": dict(metadata or {})},
@@ -199,18 +152,14 @@ class StripeGateway:
 
     async def reversals_of(self, transfer_id: str) -> list[TransferReversal]:
         """Every reversal of a transfer, newest first."""
-        pages = await _translated(self._stripe.v1.transfers.reversals.list_async(transfer_id, {"limit": 100}))
-        async with _translating():
-            return [_reversal(transfer_id, reversal) async for reversal in pages.auto_paging_iter()]
+        pages = every(self._stripe.v1.transfers.reversals.list_async(transfer_id, {"limit": 100}))
+        return [_reversal(transfer_id, reversal) async for reversal in pages]
 
     async def find_reversal(self, transfer_id: str, metadata: Mapping[str, str]) -> TransferReversal | None:
         """The first reversal of a transfer whose metadata holds all that is given, or None."""
-        pages = await _translated(self._stripe.v1.transfers.reversals.list_async(transfer_id, {"limit": 100}))
-        found = None
-        async with _translating():
-            async for reversal in pages.auto_paging_iter():
-                if _holds(_metadata(reversal.metadata), metadata):
-                    found = reversal
+        found = await _first_made(
+            self._stripe.v1.transfers.reversals.list_async(transfer_id, {"limit": 100}), metadata
+        )
         return None if found is None else _reversal(transfer_id, found)
 
     async def create_payout(
@@ -222,7 +171,7 @@ class StripeGateway:
         metadata: Mapping[str, str] | None = None,
     ) -> Payout:
         """Sends USD cents from a worker's account to the worker's bank."""
-        payout = await _translated(
+        payout = await translated(
             self._stripe.v1.payouts.create_async(
                 {"amount": amount_cents, "currency": CURRENCY, "metadata": dict(metadata or {})},
                 {"idempotency_key": idempotency_key, "stripe_account": account_id},
@@ -231,133 +180,40 @@ class StripeGateway:
         return _payout(account_id, payout)
 
     async def retrieve_payout(self, account_id: str, payout_id: str) -> Payout:
-        payout = await _translated(
+        payout = await translated(
             self._stripe.v1.payouts.retrieve_async(payout_id, options={"stripe_account": account_id})
         )
         return _payout(account_id, payout)
 
     async def find_payout(self, account_id: str, metadata: Mapping[str, str]) -> Payout | None:
         """The first payout of an account whose metadata holds all that is given, or None."""
-        pages = await _translated(
-            self._stripe.v1.payouts.list_async({"limit": 100}, {"stripe_account": account_id})
+        found = await _first_made(
+            self._stripe.v1.payouts.list_async({"limit": 100}, {"stripe_account": account_id}), metadata
         )
-        found = None
-        async with _translating():
-            async for payout in pages.auto_paging_iter():
-                if _holds(_metadata(payout.metadata), metadata):
-                    found = payout
         return None if found is None else _payout(account_id, found)
 
     async def available_cents(self, account_id: str | None = None) -> int:
         """USD cents that the platform, or a worker's account, can spend now."""
         options: stripe.RequestOptions = {} if account_id is None else {"stripe_account": account_id}
-        balance = await _translated(self._stripe.v1.balance.retrieve_async(options=options))
+        balance = await translated(self._stripe.v1.balance.retrieve_async(options=options))
         return sum(part.amount for part in balance.available if part.currency == CURRENCY)
 
-    async def ping(self) -> None:
-        """Returns when Stripe answers and takes our key; otherwise raises."""
-        await _translated(self._stripe.v1.balance.retrieve_async())
 
-    async def close(self) -> None:
-        await self._http.close_async()
-
-
-class _AsyncHttpClient(stripe.HTTPClient):
-    """The SDK's transport over httpx2: its own asynchronous ones want packages that we do not carry."""
-
-    name = "httpx2"
-
-    def __init__(self, *, connect: float, read: float) -> None:
-        super().__init__()
-        timeout = httpx2.Timeout(connect=connect, read=read, write=read, pool=read)
-        self._client = httpx2.AsyncClient(timeout=timeout, verify=ssl.create_default_context())
-
-    async def request_async(
-        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
-    ) -> tuple[bytes, int, Mapping[str, str]]:
-        try:
-            response = await self._client.request(method, url, headers=dict(headers), content=post_data)
-        except httpx2.HTTPError as failure:
-            message = f"no answer from Stripe ({type(failure).__name__})"
-            raise stripe.APIConnectionError(message) from failure  # type: ignore[no-untyped-call]  # by the SDK
-        return response.content, response.status_code, response.headers
-
-    async def close_async(self) -> None:
-        await self._client.aclose()
-
-
-@asynccontextmanager
-async def _translating() -> AsyncIterator[None]:
-    """Raises our errors in place of the SDK's."""
-    try:
-        yield
-    except stripe.StripeError as error:
-        _raise(error)
-
-
-async def _translated(call: Awaitable[_T]) -> _T:
-    async with _translating():
-        return await call
-
-
-_ACCOUNT_CODES = frozenset(
-    {
-        "account_invalid",
-        "insufficient_capabilities_for_transfer",
-        "payouts_not_allowed",
-        "transfers_not_allowed",
-    }
-)
-
-
-def _raise(error: stripe.StripeError) -> NoReturn:
-    headers = error.headers or {}
-    raise _kind_of(error)(
-        f"{error.user_message or type(error).__name__}",
-        code=_code(error),
-        request_id=error.request_id,
-        replayed=headers.get("idempotent-replayed") == "true",
-    ) from error
-
-
-def _kind_of(error: stripe.StripeError) -> type[PaymentError]:
-    """Which of our errors a Stripe error is; what is not clearly final counts as unavailable."""
-    code = _code(error)
-    if code in _ACCOUNT_CODES or (code == "resource_missing" and _param(error) == "destination"):
-        return AccountCannotReceive
-    if code == "balance_insufficient":
-        return InsufficientBalance
-    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
-        return GatewayMisconfigured
-    if isinstance(error, stripe.InvalidRequestError | stripe.IdempotencyError | stripe.CardError):
-        return InvalidPaymentRequest
-    return GatewayUnavailable
-
-
-def _code(error: stripe.StripeError) -> str | None:
-    """Stripe's error code. The SDK leaves `code` empty on some classes (403, 409, 5xx), though the body has it."""
-    return error.code or getattr(error.error, "code", None)
-
-
-def _param(error: stripe.StripeError) -> str | None:
-    return error.param if isinstance(error, stripe.InvalidRequestError) else None
-
-
-def _metadata(metadata: stripe.StripeObject | dict[str, str] | None) -> dict[str, str]:
-    if metadata is None:
-        return {}
-    return dict(metadata if isinstance(metadata, dict) else metadata.to_dict())
-
-
-def _holds(given: dict[str, str], wanted: Mapping[str, str]) -> bool:
-    return all(given.get(key) == value for key, value in wanted.items())
+async def _first_made(listing: Awaitable[Pages[_MadeT]], wanted: Mapping[str, str]) -> _MadeT | None:
+    """The first object made whose metadata holds all that is wanted: lists are newest first, so the last one seen."""
+    found = None
+    async for one in every(listing):
+        given = metadata_of(one.metadata)
+        if all(given.get(key) == value for key, value in wanted.items()):
+            found = one
+    return found
 
 
 def _account(account: stripe.Account) -> RecipientAccount:
     requirements, capabilities = account.requirements, account.capabilities
     return RecipientAccount(
         id=account.id,
-        user_id=_metadata(account.metadata).get("user_id"),
+        user_id=metadata_of(account.metadata).get("user_id"),
         country=account.country or "",
         transfers_active=capabilities is not None and getattr(capabilities, "transfers", None) == "active",
         payouts_enabled=account.payouts_enabled is True,
@@ -367,7 +223,7 @@ def _account(account: stripe.Account) -> RecipientAccount:
 
 
 def _transfer(transfer: stripe.Transfer) -> Transfer:
-    metadata = _metadata(transfer.metadata)
+    metadata = metadata_of(transfer.metadata)
     destination = transfer.destination
     return Transfer(
         id=transfer.id,
@@ -387,7 +243,7 @@ def _reversal(transfer_id: str, reversal: stripe.TransferReversal) -> TransferRe
         transfer_id=transfer_id,
         amount_cents=reversal.amount,
         created_at=datetime.fromtimestamp(reversal.created, UTC),
-        metadata=_metadata(reversal.metadata),
+        metadata=metadata_of(reversal.metadata),
     )
 
 
@@ -400,5 +256,5 @@ def _payout(account_id: str, payout: stripe.Payout) -> Payout:
         arrives_at=datetime.fromtimestamp(payout.arrival_date, UTC),
         failure_code=payout.failure_code,
         created_at=datetime.fromtimestamp(payout.created, UTC),
-        metadata=_metadata(payout.metadata),
+        metadata=metadata_of(payout.metadata),
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from functools import cached_property
+from typing import Any
 
 import stripe
 
@@ -24,50 +24,18 @@ from app.gateways.billing import (
     Refund,
 )
 from app.gateways.payments import InvalidPaymentRequest
-from app.gateways.stripe import API_VERSION, CURRENCY, _AsyncHttpClient, _metadata, _translated, _translating
-from app.settings import Settings
+from app.gateways.stripe_client import CURRENCY, StripeConnection, every, metadata_of, translated
 
-_T_co = TypeVar("_T_co", covariant=True)
-_T = TypeVar("_T")
 _PAGE = 100
 
 
-class _Pages(Protocol[_T_co]):
-    def auto_paging_iter(self) -> AsyncIterator[_T_co]: ...
+class StripeBilling(StripeConnection):
+    """`BillingGateway` over Stripe's own SDK."""
 
-
-class StripeBilling:
-    """`BillingGateway` over Stripe's own SDK, which repeats nothing by itself."""
-
-    def __init__(
-        self,
-        api_key: str,
-        *,
-        api_base: str = "https://api.stripe.com",
-        connect_timeout_seconds: float = 3.0,
-        read_timeout_seconds: float = 20.0,
-    ) -> None:
-        self._http = _AsyncHttpClient(connect=connect_timeout_seconds, read=read_timeout_seconds)
-        self._api_base = api_base.rstrip("/")
-        self._stripe = stripe.StripeClient(
-            api_key,
-            base_addresses={"api": self._api_base},
-            stripe_version=API_VERSION,
-            max_network_retries=0,
-            http_client=self._http,
-        ).v1
-        self._prices: dict[str, Price] = {}  # what a price promises never changes
-
-    @classmethod
-    def from_settings(cls, settings: Settings, *, read_timeout_seconds: float = 20.0) -> StripeBilling:
-        return cls(
-            settings.stripe_api_key.get_secret_value(),
-            api_base=settings.stripe_api_base,
-            read_timeout_seconds=read_timeout_seconds,
-        )
-
-    def __repr__(self) -> str:
-        return f"StripeBilling(api_base={self._api_base!r})"
+    @cached_property
+    def _prices(self) -> dict[str, Price]:
+        """Those seen before: what a price promises never changes."""
+        return {}
 
     # -- customers
 
@@ -75,14 +43,14 @@ class StripeBilling:
         """The first customer made for this client, or None."""
         found = None
         params: Any = {"email": email, "limit": _PAGE}
-        async for customer in _every(self._stripe.customers.list_async(params)):
-            if _metadata(customer.metadata).get(CLIENT_ID) == client_id:
+        async for customer in every(self._stripe.v1.customers.list_async(params)):
+            if metadata_of(customer.metadata).get(CLIENT_ID) == client_id:
                 found = customer.id
         return found
 
     async def create_customer(self, client_id: str, email: str, *, idempotency_key: str) -> str:
-        customer = await _translated(
-            self._stripe.customers.create_async(
+        customer = await translated(
+            self._stripe.v1.customers.create_async(
                 {"email": email, "metadata": {CLIENT_ID: client_id}}, {"idempotency_key": idempotency_key}
             )
         )
@@ -91,18 +59,20 @@ class StripeBilling:
     async def client_of_customer(self, customer_id: str) -> str | None:
         """The client that a customer was made for; None if it is none of ours."""
         try:
-            customer = await _translated(self._stripe.customers.retrieve_async(customer_id))
+            customer = await translated(self._stripe.v1.customers.retrieve_async(customer_id))
         except InvalidPaymentRequest:
             return None
-        return _metadata(getattr(customer, "metadata", None)).get(CLIENT_ID)
+        return metadata_of(getattr(customer, "metadata", None)).get(CLIENT_ID)
 
     async def customer_of_payment(self, payment_or_charge_id: str) -> str | None:
         """Who paid; None if nobody known did."""
         resource: Any = (
-            self._stripe.payment_intents if payment_or_charge_id.startswith("pi_") else self._stripe.charges
+            self._stripe.v1.payment_intents
+            if payment_or_charge_id.startswith("pi_")
+            else self._stripe.v1.charges
         )
         try:
-            found = await _translated(resource.retrieve_async(payment_or_charge_id))
+            found = await translated(resource.retrieve_async(payment_or_charge_id))
         except InvalidPaymentRequest:
             return None
         return _id_of(found.customer)
@@ -119,7 +89,7 @@ class StripeBilling:
         if known is not None:
             return known
         params: Any = {"lookup_keys": [wanted.lookup_key], "limit": 1}
-        found = await _translated(self._stripe.prices.list_async(params))
+        found = await translated(self._stripe.v1.prices.list_async(params))
         price = _price(found.data[0]) if found.data else await self._make_price(wanted)
         if (price.unit_cents, price.currency) != (wanted.unit_cents, CURRENCY):
             raise InvalidPaymentRequest(f"the price {wanted.lookup_key} has another amount at Stripe")
@@ -138,12 +108,12 @@ class StripeBilling:
             **({"recurring": {"interval": "month"}} if wanted.monthly else {}),
         }
         options: stripe.RequestOptions = {"idempotency_key": f"price:{wanted.lookup_key}"}
-        return _price(await _translated(self._stripe.prices.create_async(params, options)))
+        return _price(await translated(self._stripe.v1.prices.create_async(params, options)))
 
     async def retrieve_price(self, price_id: str) -> Price:
         """A price by its id, asked for once."""
         if price_id not in self._prices:
-            self._prices[price_id] = _price(await _translated(self._stripe.prices.retrieve_async(price_id)))
+            self._prices[price_id] = _price(await translated(self._stripe.v1.prices.retrieve_async(price_id)))
         return self._prices[price_id]
 
     # -- checkout and portal
@@ -172,22 +142,22 @@ class StripeBilling:
             what: {"metadata": metadata},
         }
         options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
-        return _session(await _translated(self._stripe.checkout.sessions.create_async(params, options)))
+        return _session(await translated(self._stripe.v1.checkout.sessions.create_async(params, options)))
 
     async def open_checkouts(self, customer_id: str, *, subscribing: bool) -> list[CheckoutSession]:
         """The pages that the client could still pay on, for a subscription or for packs."""
         mode = "subscription" if subscribing else "payment"
         params: Any = {"customer": customer_id, "status": "open", "limit": _PAGE}
-        pages = _every(self._stripe.checkout.sessions.list_async(params))
+        pages = every(self._stripe.v1.checkout.sessions.list_async(params))
         return [_session(session) async for session in pages if session.mode == mode]
 
     async def expire_checkout(self, session_id: str) -> None:
-        await _translated(self._stripe.checkout.sessions.expire_async(session_id))
+        await translated(self._stripe.v1.checkout.sessions.expire_async(session_id))
 
     async def create_portal_link(self, customer_id: str, *, return_url: str) -> str:
         """The address of Stripe's customer portal, where cards are changed. It works for a short time."""
-        session = await _translated(
-            self._stripe.billing_portal.sessions.create_async(
+        session = await translated(
+            self._stripe.v1.billing_portal.sessions.create_async(
                 {"customer": customer_id, "return_url": return_url}
             )
         )
@@ -198,7 +168,7 @@ class StripeBilling:
     async def list_subscriptions(self, customer_id: str) -> list[BilledSubscription]:
         """All of a customer's, ended ones included, oldest first."""
         params: Any = {"customer": customer_id, "status": "all", "limit": _PAGE}
-        found = [_subscription(one) async for one in _every(self._stripe.subscriptions.list_async(params))]
+        found = [_subscription(one) async for one in every(self._stripe.v1.subscriptions.list_async(params))]
         return found[::-1]
 
     async def change_price(
@@ -215,7 +185,7 @@ class StripeBilling:
         }
         options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
         return _subscription(
-            await _translated(self._stripe.subscriptions.update_async(subscription.id, params, options))
+            await translated(self._stripe.v1.subscriptions.update_async(subscription.id, params, options))
         )
 
     async def preview_change(
@@ -226,14 +196,14 @@ class StripeBilling:
             "subscription": subscription.id,
             "subscription_details": _change(subscription, price, at),
         }
-        return _invoice(await _translated(self._stripe.invoices.create_preview_async(params)))
+        return _invoice(await translated(self._stripe.v1.invoices.create_preview_async(params)))
 
     async def set_cancel_at_period_end(
         self, subscription_id: str, *, wanted: bool, idempotency_key: str
     ) -> BilledSubscription:
         return _subscription(
-            await _translated(
-                self._stripe.subscriptions.update_async(
+            await translated(
+                self._stripe.v1.subscriptions.update_async(
                     subscription_id,
                     {"cancel_at_period_end": wanted},
                     {"idempotency_key": idempotency_key},
@@ -243,19 +213,19 @@ class StripeBilling:
 
     async def cancel_now(self, subscription_id: str, *, idempotency_key: str) -> None:
         options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
-        await _translated(self._stripe.subscriptions.cancel_async(subscription_id, {}, options))
+        await translated(self._stripe.v1.subscriptions.cancel_async(subscription_id, {}, options))
 
     # -- what was billed and paid
 
     async def list_invoices(self, customer_id: str) -> list[Invoice]:
         """All of a customer's, oldest first."""
         params: Any = {"customer": customer_id, "limit": _PAGE}
-        return [_invoice(one) async for one in _every(self._stripe.invoices.list_async(params))][::-1]
+        return [_invoice(one) async for one in every(self._stripe.v1.invoices.list_async(params))][::-1]
 
     async def invoice_payment_id(self, invoice_id: str) -> str | None:
         """The payment intent that paid an invoice; None if its client's balance did."""
         params: Any = {"invoice": invoice_id, "limit": _PAGE}
-        async for one in _every(self._stripe.invoice_payments.list_async(params)):
+        async for one in every(self._stripe.v1.invoice_payments.list_async(params)):
             if one.status == "paid":
                 return _id_of(one.payment.payment_intent)
         return None
@@ -263,24 +233,26 @@ class StripeBilling:
     async def list_payments(self, customer_id: str) -> list[Payment]:
         """All of a customer's payment intents, oldest first."""
         params: Any = {"customer": customer_id, "limit": _PAGE}
-        return [_payment(one) async for one in _every(self._stripe.payment_intents.list_async(params))][::-1]
+        return [_payment(one) async for one in every(self._stripe.v1.payment_intents.list_async(params))][
+            ::-1
+        ]
 
     async def list_charges(self, customer_id: str) -> list[Charge]:
         """All of a customer's charges that succeeded, oldest first."""
         params: Any = {"customer": customer_id, "limit": _PAGE}
-        found = [one async for one in _every(self._stripe.charges.list_async(params)) if one.paid]
+        found = [one async for one in every(self._stripe.v1.charges.list_async(params)) if one.paid]
         return [_charge(one) for one in reversed(found)]
 
     async def list_refunds(self, charge_id: str) -> list[Refund]:
         """A charge's refunds, oldest first."""
         params: Any = {"charge": charge_id, "limit": _PAGE}
-        found = [one async for one in _every(self._stripe.refunds.list_async(params))]
+        found = [one async for one in every(self._stripe.v1.refunds.list_async(params))]
         return [Refund(one.id, one.amount, one.status or "pending") for one in reversed(found)]
 
     async def list_disputes(self, charge_id: str) -> list[ChargeDispute]:
         """A charge's disputes, oldest first."""
         params: Any = {"charge": charge_id, "limit": _PAGE}
-        found = [one async for one in _every(self._stripe.disputes.list_async(params))]
+        found = [one async for one in every(self._stripe.v1.disputes.list_async(params))]
         return [ChargeDispute(one.id, one.amount, one.status, one.reason) for one in reversed(found)]
 
     async def undelivered_events(self, *, since: datetime) -> list[EventSeen]:
@@ -290,7 +262,7 @@ class StripeBilling:
             "created": {"gte": int(since.timestamp())},
             "limit": _PAGE,
         }
-        found = [one async for one in _every(self._stripe.events.list_async(params))]
+        found = [one async for one in every(self._stripe.v1.events.list_async(params))]
         return [
             EventSeen(
                 id=one.id,
@@ -301,21 +273,6 @@ class StripeBilling:
             )
             for one in reversed(found)
         ]
-
-    async def ping(self) -> None:
-        """Returns when Stripe answers and takes our key; otherwise raises."""
-        await _translated(self._stripe.balance.retrieve_async())
-
-    async def close(self) -> None:
-        await self._http.close_async()
-
-
-async def _every(pages: Awaitable[_Pages[_T]]) -> AsyncIterator[_T]:
-    """Every object of a list, through all of its pages, with our errors in place of the SDK's."""
-    first = await _translated(pages)
-    async with _translating():
-        async for each in first.auto_paging_iter():
-            yield each
 
 
 def _change(subscription: BilledSubscription, price: Price, at: datetime) -> dict[str, Any]:
@@ -340,7 +297,7 @@ def _maybe(seconds: int | None) -> datetime | None:
 
 
 def _price(price: stripe.Price) -> Price:
-    metadata = _metadata(price.metadata)
+    metadata = metadata_of(price.metadata)
     credits_ = metadata.get("credits", "")
     return Price(
         id=price.id,
@@ -422,7 +379,7 @@ def _payment(intent: stripe.PaymentIntent) -> Payment:
         currency=intent.currency,
         amount_received=intent.amount_received,
         created_at=_instant(intent.created),
-        metadata=_metadata(intent.metadata),
+        metadata=metadata_of(intent.metadata),
     )
 
 

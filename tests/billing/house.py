@@ -17,8 +17,8 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
 from app.database import document_models
-from app.gateways.stripe import _AsyncHttpClient
 from app.gateways.stripe_billing import StripeBilling
+from app.gateways.stripe_client import AsyncHttpClient
 from app.ids import new_id
 from app.settings import Settings
 from app.subscriptions.settlement import Settlement
@@ -157,7 +157,7 @@ async def open_house(
         "mongodb_database": database.name,
     }
     own = settings.model_copy(update=fields | overrides)
-    http_client = _AsyncHttpClient(connect=3, read=20)
+    http_client = AsyncHttpClient(connect=3, read=20)
     sdk = stripe.StripeClient(
         key, base_addresses={"api": own.stripe_api_base}, max_network_retries=0, http_client=http_client
     )

@@ -9,7 +9,8 @@ import pytest
 import pytest_asyncio
 import stripe
 
-from app.gateways.stripe import StripeGateway, _AsyncHttpClient
+from app.gateways.stripe import StripeGateway
+from app.gateways.stripe_client import AsyncHttpClient
 from devstack.stripe_sandbox.control import SandboxControl
 from tests.stripe.processes import Service, sandbox
 
@@ -44,7 +45,7 @@ async def gateway(stripe_sandbox: Service, api_key: str) -> AsyncIterator[Stripe
 @pytest_asyncio.fixture
 async def sdk(stripe_sandbox: Service, api_key: str) -> AsyncIterator[stripe.StripeClient]:
     """The SDK without our gateway: what Stripe's users see."""
-    http = _AsyncHttpClient(connect=3, read=20)
+    http = AsyncHttpClient(connect=3, read=20)
     yield stripe.StripeClient(
         api_key, base_addresses={"api": stripe_sandbox.base_url}, max_network_retries=0, http_client=http
     )
