@@ -170,6 +170,11 @@ def _desk(queries: QueriesDep, gateway: GatewayDep, correlation_id: CorrelationI
 DeskDep = Annotated[JobDesk, Depends(_desk)]
 
 
+def wrong_state(job: Job, message: str) -> ActRefusedError:
+    """The refusal of what the job's state does not allow, with that state."""
+    return ActRefusedError(JobErrorCode.WRONG_STATE, message, status=job.status.value, phase=job.phase.value)
+
+
 def _answer_from_projection(job: Job, action: Action, actor: Actor, offer: Offer | None) -> Exception:
     """What the job's process would have said, once it has ended (or before it has begun)."""
     if offer is not None and offer.status.value in ("expired", "declined", "withdrawn"):
@@ -178,7 +183,5 @@ def _answer_from_projection(job: Job, action: Action, actor: Actor, offer: Offer
     try:
         cell_for(State(job.status, job.phase), action, actor)
     except ActNotAllowedError as error:
-        return ActRefusedError(
-            JobErrorCode.WRONG_STATE, f"{error}.", status=job.status.value, phase=job.phase.value
-        )
+        return wrong_state(job, f"{error}.")
     return ActRefusedError(JobErrorCode.WRONG_STATE, "The job is not ready for this act yet; try again soon.")

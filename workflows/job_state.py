@@ -26,7 +26,7 @@ from app.jobs.change import (
 )
 from app.jobs.errors import JobErrorCode
 from app.jobs.policy import BASIS
-from app.jobs.terms import Stake
+from app.jobs.terms import Stake, stake_of
 from app.lifecycle import (
     INITIAL,
     WORK_IS_DUE,
@@ -310,15 +310,7 @@ class JobState(BaseModel):
 
     def stake(self, tracked_seconds: int) -> Stake:
         """What there is to divide now, and what the present worker did for it."""
-        projection = self.projection
-        return Stake(
-            held_credits=projection.held_credits,
-            pay_usd_cents=projection.pay_usd_cents if projection.worker_id else 0,
-            hours_likely=projection.pricing.hours_likely if projection.pricing else 0,
-            tracked_seconds=tracked_seconds,
-            deliveries=sum(item.assignment == projection.assignments for item in projection.deliveries),
-            due_at=projection.due_at,
-        )
+        return stake_of(self.projection, tracked_seconds)
 
     def earn(self, usd_cents: int) -> Accrual | None:
         """The present worker earns so much; None when it is nothing."""

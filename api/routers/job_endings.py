@@ -8,14 +8,12 @@ from fastapi import APIRouter
 from pydantic import ConfigDict, StringConstraints
 
 from api.dependencies import ResourcesDep
-from api.job_desk import ACT, ActView, DeskDep, Reason
-from api.job_gateway import ActRefusedError
+from api.job_desk import ACT, ActView, DeskDep, Reason, wrong_state
 from api.openapi import AUTHENTICATED, WITH_BODY, problems
 from api.security import ClientOrAdmin, WorkerOnly
 from api.types import CreditsOut, PathId, RequestModel, ResponseModel
 from app.documents import utcnow
 from app.errors import NotFoundError
-from app.jobs.errors import JobErrorCode
 from app.jobs.preview import cancel_preview, withdraw_preview
 from app.jobs.terms import Reason as TermsReason
 from app.lifecycle import ActNotAllowedError, Actor
@@ -72,9 +70,7 @@ async def preview_cancel(
     try:
         terms, version = await cancel_preview(resources.database, job, actor, now=utcnow())
     except ActNotAllowedError as error:
-        raise ActRefusedError(
-            JobErrorCode.WRONG_STATE, f"{error}.", status=job.status.value, phase=job.phase.value
-        ) from None
+        raise wrong_state(job, f"{error}.") from None
     return CancelPreview(
         version=version,
         reason=terms.reason,
@@ -107,9 +103,7 @@ async def preview_withdraw(
     try:
         terms = await withdraw_preview(resources.database, job, now=utcnow())
     except ActNotAllowedError as error:
-        raise ActRefusedError(
-            JobErrorCode.WRONG_STATE, f"{error}.", status=job.status.value, phase=job.phase.value
-        ) from None
+        raise wrong_state(job, f"{error}.") from None
     return WithdrawPreview(reason=terms.reason, worker_earns_usd_cents=terms.worker_earns_usd_cents)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field, StrictInt, StringConstraints
 
-from api.job_desk import DeskDep
+from api.job_desk import DeskDep, wrong_state
 from api.job_gateway import ActRefusedError, WorkflowEndedError
 from api.openapi import AUTHENTICATED, WITH_BODY, problems
 from api.security import ClientOrWorker
@@ -87,9 +87,4 @@ async def review(job_id: PathId, body: ReviewBody, principal: ClientOrWorker, de
 
 
 def _not_completed(job: Job) -> ActRefusedError:
-    return ActRefusedError(
-        JobErrorCode.WRONG_STATE,
-        "A job can be reviewed once it is completed.",
-        status=job.status.value,
-        phase=job.phase.value,
-    )
+    return wrong_state(job, "A job can be reviewed once it is completed.")

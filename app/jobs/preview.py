@@ -8,21 +8,9 @@ from typing import Any
 from pymongo.asynchronous.database import AsyncDatabase
 
 from app.jobs.models import Job
-from app.jobs.terms import Stake, Terms, cancel_terms, leave_terms
+from app.jobs.terms import Stake, Terms, cancel_terms, leave_terms, stake_of
 from app.lifecycle import Action, Actor, State, cell_for
 from app.timetracking.service import tracked_seconds
-
-
-def stake_of(job: Job, tracked: int) -> Stake:
-    """What there is to divide of a job on record; the job's process knows the same of itself."""
-    return Stake(
-        held_credits=job.held_credits,
-        pay_usd_cents=job.pay_usd_cents if job.worker_id else 0,
-        hours_likely=job.pricing.hours_likely if job.pricing else 0,
-        tracked_seconds=tracked,
-        deliveries=sum(item.assignment == job.assignments for item in job.deliveries),
-        due_at=job.due_at,
-    )
 
 
 async def cancel_preview(
@@ -35,8 +23,7 @@ async def cancel_preview(
     """
     state = State(job.status, job.phase)
     cell_for(state, Action.CANCEL, actor)
-    tracked = await tracked_seconds(database, job.id, job.worker_id, now) if job.worker_id else 0
-    terms = cancel_terms(state, actor, stake_of(job, tracked), job.policy, now=now)
+    terms = cancel_terms(state, actor, await _stake(database, job, now), job.policy, now=now)
     return terms, terms.version(job.seq)
 
 
@@ -47,5 +34,9 @@ async def withdraw_preview(database: AsyncDatabase[dict[str, Any]], job: Job, *,
         ActNotAllowedError: the job cannot be left in its state.
     """
     cell_for(State(job.status, job.phase), Action.WITHDRAW, Actor.WORKER)
+    return leave_terms(await _stake(database, job, now), job.policy)
+
+
+async def _stake(database: AsyncDatabase[dict[str, Any]], job: Job, now: datetime) -> Stake:
     tracked = await tracked_seconds(database, job.id, job.worker_id, now) if job.worker_id else 0
-    return leave_terms(stake_of(job, tracked), job.policy)
+    return stake_of(job, tracked)

@@ -10,11 +10,14 @@ import hashlib
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
+from typing import Protocol
 
 from pydantic import ConfigDict
 
 from app.camel import CamelModel
+from app.jobs.change import Delivery
 from app.jobs.policy import BASIS, JobPolicy
+from app.jobs.pricing import Quote
 from app.lifecycle import READY, WORK_IS_DUE, Actor, State
 
 QUARTER_HOUR = 15 * 60  # seconds; tracked time counts in whole quarters, as hours are quoted
@@ -61,6 +64,33 @@ class Stake(CamelModel):
     tracked_seconds: int = 0  # of the present worker
     deliveries: int = 0  # of the present worker
     due_at: datetime | None = None
+
+
+class Divisible(Protocol):
+    """A job, as its process knows it or as it is on record: what of it there is to divide."""
+
+    worker_id: str | None
+    held_credits: int
+    pay_usd_cents: int
+    pricing: Quote | None
+    assignments: int
+    deliveries: list[Delivery]
+    due_at: datetime | None
+
+
+def stake_of(job: Divisible, tracked_seconds: int) -> Stake:
+    """What there is to divide now, and what the present worker did for it.
+
+    The door's preview and the process's decision are made of this one reading, or consent to a preview would be void.
+    """
+    return Stake(
+        held_credits=job.held_credits,
+        pay_usd_cents=job.pay_usd_cents if job.worker_id else 0,
+        hours_likely=job.pricing.hours_likely if job.pricing else 0,
+        tracked_seconds=tracked_seconds,
+        deliveries=sum(item.assignment == job.assignments for item in job.deliveries),
+        due_at=job.due_at,
+    )
 
 
 def worked_share(tracked_seconds: int, hours_likely: float) -> int:
