@@ -7,7 +7,7 @@ more when the money is settled, so that the last word of it is true.
 from __future__ import annotations
 
 import contextlib
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         MarkArchived,
         WriteArchive,
     )
+    from workflows.text import moment_text
 
 _START_TO_CLOSE = timedelta(seconds=120)
 _RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=10))
@@ -111,11 +112,7 @@ def render(view: ArchiveView) -> str:
     if view.key:
         lines.append(f"- Record `{view.key}`, {view.size} bytes")
     if view.archived_at:
-        lines.append(f"- Archived at {_at(view.archived_at)}")
+        lines.append(f"- Archived at {moment_text(view.archived_at)}")
         if not view.settled:
             lines.append("- The payout is not settled yet: the record is written again when it is")
     return "\n".join(lines)
-
-
-def _at(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -6,7 +6,6 @@ import asyncio
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from app.disputes.rulings import RulingPlan
@@ -19,13 +18,13 @@ with workflow.unsafe.imports_passed_through():
         Action,
         ActNotAllowedError,
         Actor,
-        State,
         cell_for,
     )
     from app.notifications.notices import Notice, NoticeType
     from workflows.contracts import Act, ActResult, DisputeInput, ExtendDeadline, Reasoned
     from workflows.followers import CompletedDisputeView, NoteDispute, TakeBack
-    from workflows.job_acts import refusal
+    from workflows.job_acts import refusal, wrong_state
+    from workflows.text import moment_text
 
 
 class DisputeBase:
@@ -95,9 +94,9 @@ class DisputeBase:
         try:
             cell_for(state, action, act.actor)
         except ActNotAllowedError as error:
-            raise _wrong_state(str(error), state) from None
+            raise wrong_state(state, str(error)) from None
         if self._dispute is None:
-            raise _wrong_state("There is no dispute about this job", state)
+            raise wrong_state(state, "There is no dispute about this job")
         return self._dispute
 
     def _check_party(self, act: Act) -> None:
@@ -116,12 +115,12 @@ class DisputeBase:
         try:
             cell_for(state, Action.OPEN_DISPUTE, act.actor)
         except ActNotAllowedError as error:
-            raise _wrong_state(str(error), state) from None
+            raise wrong_state(state, str(error)) from None
         closed_at = self._input.completed_at + timedelta(seconds=self._input.window_seconds)
         if workflow.now() >= closed_at:
             raise refusal(
                 JobErrorCode.DISPUTE_WINDOW_CLOSED,
-                f"The time to open a dispute about this job ended at {_at(closed_at)}.",
+                f"The time to open a dispute about this job ended at {moment_text(closed_at)}.",
                 closed_at=closed_at.isoformat(),
             )
 
@@ -184,15 +183,6 @@ class DisputeBase:
         workflow.set_current_details(render(self.view()))
 
 
-def _wrong_state(message: str, state: State) -> ApplicationError:
-    return refusal(
-        JobErrorCode.WRONG_STATE,
-        f"{message[0].upper()}{message[1:]}.",
-        status=state.status.value,
-        phase=state.phase.value,
-    )
-
-
 def render(view: CompletedDisputeView) -> str:
     """The dispute as a status report in Markdown: ids and times, nothing that was said."""
     dispute = view.dispute
@@ -201,7 +191,7 @@ def render(view: CompletedDisputeView) -> str:
     lines = [
         f"### Dispute {dispute.number} · {dispute.status.value}",
         "",
-        f"- Job `{view.job_id}`, opened by the {dispute.opened_by} at {_at(dispute.opened_at)}",
+        f"- Job `{view.job_id}`, opened by the {dispute.opened_by} at {moment_text(dispute.opened_at)}",
     ]
     if view.deadline and view.deadline_action:
         then = (
@@ -209,13 +199,9 @@ def render(view: CompletedDisputeView) -> str:
             if view.deadline_action is Action.CLOSE_EVIDENCE
             else "admins are reminded"
         )
-        lines.append(f"- If nobody acts, at {_at(view.deadline)}: {then}")
+        lines.append(f"- If nobody acts, at {moment_text(view.deadline)}: {then}")
     if dispute.worker_share_basis_points is not None:
         lines.append(f"- The worker's share: {dispute.worker_share_basis_points / 100:g} %")
     if view.pay_to_settle:
         lines.append(f"- Payouts that are still to hear of it: {view.pay_to_settle}")
     return "\n".join(lines)
-
-
-def _at(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

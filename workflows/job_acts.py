@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from app.jobs.change import OfferRecord, OfferStatus
 from app.jobs.errors import JobErrorCode
-from app.lifecycle import WORK_IS_DUE, Action, ActNotAllowedError, Actor
+from app.lifecycle import WORK_IS_DUE, Action, ActNotAllowedError, Actor, State
 from app.money.text import credits_text
 from workflows.contracts import Act, ExtendDeadline, Rule
 from workflows.job_state import JobState
@@ -38,7 +38,7 @@ def check(state: JobState, action: Action, act: Act) -> None:
     try:
         state.require(action, act.actor)
     except ActNotAllowedError as error:
-        raise _wrong_state(state, error) from None
+        raise wrong_state(state.state, str(error)) from None
 
 
 def has_accepted(state: JobState, act: Act) -> bool:
@@ -82,7 +82,7 @@ def check_offer(
     try:
         state.require(action, Actor.WORKER)
     except ActNotAllowedError as error:
-        raise _wrong_state(state, error) from None
+        raise wrong_state(state.state, str(error)) from None
     return offer
 
 
@@ -185,10 +185,11 @@ def _expired(offer: OfferRecord) -> ApplicationError:
     )
 
 
-def _wrong_state(state: JobState, error: ActNotAllowedError) -> ApplicationError:
+def wrong_state(state: State, message: str) -> ApplicationError:
+    """The refusal of an act that the state does not allow; the message is made a sentence."""
     return refusal(
         JobErrorCode.WRONG_STATE,
-        f"{str(error)[0].upper()}{str(error)[1:]}.",
-        status=state.projection.status.value,
-        phase=state.projection.phase.value,
+        f"{message[0].upper()}{message[1:]}.",
+        status=state.status.value,
+        phase=state.phase.value,
     )

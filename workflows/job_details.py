@@ -5,7 +5,6 @@ Ids, times and money only; no personal data and none of the brief's words.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from temporalio.common import (
@@ -19,6 +18,7 @@ from app.lifecycle import Action
 from app.money.text import credits_text, dollars_text
 from workflows.contracts import CLIENT_ID, DEADLINE, JOB_STATUS, NEEDS_ADMIN, URGENCY, WORKER_ID
 from workflows.job_state import JobState
+from workflows.text import moment_text
 
 _AT_DEADLINE = {
     Action.EXPIRE_CLARIFICATION: "the job goes on with the best reading of its brief",
@@ -43,12 +43,12 @@ def render(state: JobState) -> str:
         lines.append(f"- Waits for the {who}: {', '.join(_words(action) for action in awaited.actions)}")
     if projection.deadline:
         then = _AT_DEADLINE.get(state.deadline_action, "") if state.deadline_action else ""
-        lines.append(f"- If nobody acts, at {_at(projection.deadline)}: {then}")
+        lines.append(f"- If nobody acts, at {moment_text(projection.deadline)}: {then}")
     if projection.reminders:
-        lines.append(f"- Reminders at {', '.join(_at(moment) for moment in projection.reminders)}")
+        lines.append(f"- Reminders at {', '.join(moment_text(moment) for moment in projection.reminders)}")
     if projection.due_at:
         late = f", late {projection.overdue_count} times" if projection.overdue_count else ""
-        lines.append(f"- The work is due at {_at(projection.due_at)}{late}")
+        lines.append(f"- The work is due at {moment_text(projection.due_at)}{late}")
     if projection.dispute:
         lines.append(
             f"- Dispute {projection.dispute.number}, opened by the {projection.dispute.opened_by}: "
@@ -80,7 +80,7 @@ def _offers(state: JobState) -> list[str]:
     lines = ["", "| Offer | Round | Worker | Score | Status | Expires |", "|---|---|---|---|---|---|"]
     lines += [
         f"| {offer.number} | {offer.round} | `{offer.worker_id}` | {offer.score} | {offer.status.value} "
-        f"| {_at(offer.expires_at)} |"
+        f"| {moment_text(offer.expires_at)} |"
         for offer in state.offers
     ]
     return lines
@@ -93,17 +93,13 @@ def _work(state: JobState) -> list[str]:
     last = projection.deliveries[-1]
     return [
         "",
-        f"- Delivery {last.number} at {_at(last.at)}, files: {len(last.file_ids)}",
+        f"- Delivery {last.number} at {moment_text(last.at)}, files: {len(last.file_ids)}",
         f"- Revisions {projection.revision_count} of {state.input.policy.revision_limit}",
     ]
 
 
 def _words(value: str) -> str:
     return str(value).replace("_", " ")
-
-
-def _at(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def search_attributes(state: JobState) -> TypedSearchAttributes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from app.jobs.change import Accrual, PriceProposal
+from app.jobs.change import Accrual
 from app.jobs.holds import OpenHold, PlannedResolution, post_all, release_all, split
 from app.jobs.pricing import extra
 from app.jobs.terms import Terms
@@ -39,11 +39,6 @@ def note_hold(state: JobState, credits_: int, number: int) -> None:
     projection.holds.append(OpenHold(key=key, credits=credits_))
     projection.ledger_keys.append(key)
     projection.held_credits += credits_
-
-
-def propose(state: JobState, proposal: PriceProposal) -> None:
-    """A higher price is named; nothing changes until the client agrees."""
-    state.projection.proposal = proposal
 
 
 def raise_price(state: JobState, extra_credits: int, extra_pay_usd_cents: int) -> Money:

@@ -11,7 +11,7 @@ its way; after that the dispute's own workflow does it.
 from __future__ import annotations
 
 import contextlib
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -42,6 +42,7 @@ with workflow.unsafe.imports_passed_through():
         TakeBack,
         TransferOutcome,
     )
+    from workflows.text import moment_text
 
 # Three requests to Stripe at most, each with a time-out of its own below this.
 _START_TO_CLOSE = timedelta(seconds=90)
@@ -282,12 +283,8 @@ def render(view: PayoutView) -> str:
         lines.append(f"- Waits for {who}: {_WORDS[view.reason]}")
     if view.next_try_at and view.status not in SETTLED:
         lines.append(
-            f"- Transfers refused: {view.tries}; the next try at {_at(view.next_try_at)}, or at a signal"
+            f"- Transfers refused: {view.tries}; the next try at {moment_text(view.next_try_at)}, or at a signal"
         )
     if view.stripe_transfer_id:
         lines.append(f"- Transfer `{view.stripe_transfer_id}`")
     return "\n".join(lines)
-
-
-def _at(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
@@ -33,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.followers import RatingsView, RevealRatings, StoreRating
     from workflows.job_acts import refusal
+    from workflows.text import moment_text
 
 
 @workflow.defn(name=RATINGS_WORKFLOW)
@@ -128,7 +129,7 @@ class RatingsWorkflow:
             closed_at = self._view.closes_at
             raise refusal(
                 JobErrorCode.RATING_WINDOW_CLOSED,
-                f"The time to rate this job ended at {_at(closed_at)}.",
+                f"The time to rate this job ended at {moment_text(closed_at)}.",
                 closes_at=closed_at.isoformat(),
             )
 
@@ -187,11 +188,7 @@ def render(view: RatingsView) -> str:
         f"- Worker: {'given' if view.given_by_worker else 'not given'}",
     ]
     if view.revealed_at is None:
-        lines.append(f"- Revealed when both are in, at the latest at {_at(view.closes_at)}")
+        lines.append(f"- Revealed when both are in, at the latest at {moment_text(view.closes_at)}")
     else:
-        lines.append(f"- Revealed at {_at(view.revealed_at)}")
+        lines.append(f"- Revealed at {moment_text(view.revealed_at)}")
     return "\n".join(lines)
-
-
-def _at(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

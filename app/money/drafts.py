@@ -6,6 +6,7 @@ therefore must have a default, and then keys written before it still match their
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -33,14 +34,15 @@ class Original(NamedTuple):
     value: str
 
 
-class _Draft(CamelModel):
+class _Draft(CamelModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: Key
 
     @property
+    @abstractmethod
     def book(self) -> Book:
-        raise NotImplementedError
+        """The book that it is written in."""
 
     @property
     def corrects(self) -> Original | None:

@@ -75,12 +75,6 @@ async def stuck(database: Database, *, at: datetime) -> AsyncIterator[WebhookEve
         yield WebhookEvent.model_validate(document)
 
 
-async def last_received(database: Database) -> datetime | None:
-    """When the last event came."""
-    found = await database[COLLECTION].find({}, {"receivedAt": 1}).sort("receivedAt", -1).limit(1).to_list()
-    return found[0]["receivedAt"] if found else None
-
-
 async def purge_expired(database: Database, *, at: datetime) -> int:
     """Remove what is older than Stripe's own memory by far; how many."""
     gone = await database[COLLECTION].delete_many({"receivedAt": {"$lt": at - timedelta(days=LIFETIME_DAYS)}})

@@ -10,16 +10,6 @@ from devstack.stripe_sandbox.call import Call, Endpoint, merge_metadata
 from devstack.stripe_sandbox.forms import EXPAND, LIST_PARAMS, Param
 from devstack.stripe_sandbox.store import Object, new_id
 
-REASONS = (
-    "credit_not_processed",
-    "duplicate",
-    "fraudulent",
-    "general",
-    "product_not_received",
-    "product_unacceptable",
-    "subscription_canceled",
-    "unrecognized",
-)
 _FEE = 1_500  # USD cents that a dispute costs in the US
 _ANSWER_SECONDS = 9 * 86_400
 _EVIDENCE = (
