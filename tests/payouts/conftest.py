@@ -42,8 +42,9 @@ class Payer:
         await self.gateway.create_transfer(account_id, cents, job, idempotency_key=job)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stripe_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One for each module: some move its clock, and a transfer must not be made in the next one's future."""
     service = sandbox(tmp_path_factory.mktemp("stripe"))
     service.start()
     yield service
