@@ -46,7 +46,7 @@ class PayoutActivities:
         """What the book says is to be sent: debts and what was taken back are off it. What was sent stays as it is."""
         sent = await self._earnings.transferred(payout.job_id, number=payout.number)
         due = sent or await self._earnings.transferable(payout.worker_id, payout.job_id, number=payout.number)
-        disputed = not sent and await payouts.is_disputed(self._database, payout.job_id)
+        disputed = not sent and await payouts.is_disputed(self._database, payout.job_id, payout.number)
         return PayoutDue(usd_cents=due, disputed=disputed)
 
     @activity.defn(name=FollowerActivity.SEND_TRANSFER)
@@ -62,7 +62,7 @@ class PayoutActivities:
         found = await self._find(request)
         if found:
             return found
-        if await payouts.is_disputed(self._database, request.job_id):
+        if await payouts.is_disputed(self._database, request.job_id, request.number):
             # An earlier attempt may still be under way, so the next try has a key of its own.
             return TransferOutcome(reason=HoldReason.DISPUTED, key_spent=True)
         account = await payouts.worker_account(self._database, request.worker_id)

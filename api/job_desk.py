@@ -134,7 +134,7 @@ class JobDesk:
             window_seconds=policy.dispute_window_seconds,
             evidence_seconds=policy.evidence_seconds,
             reminder_seconds=policy.rescue_reminder_seconds,
-            payouts=[item.number for item in job.accruals if item.worker_id == job.worker_id],
+            payouts=[item.number for item in job.parts.present_accruals],
             correlation_id=self.correlation_id,
         )
         answer = await self.gateway.open_completed_dispute(dispute, update_id, act)

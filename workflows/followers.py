@@ -98,6 +98,7 @@ class SendTransfer(BaseModel):
     amount_usd_cents: int
     payout_id: str
     idempotency_key: str
+    number: int | None = None  # of the payout; None: it was not said yet, and any dispute holds it
 
 
 class TransferOutcome(BaseModel):

@@ -58,7 +58,7 @@ class JobLeaving(JobBase):
             money=settlement.money,
             details=terms.model_dump(mode="json"),
         )
-        left = state.lose_worker(at=now, reason=reason)
+        left = state.lose_worker(terms, at=now, reason=reason)
         state.projection.needs_admin, state.projection.needs_admin_reason = False, None
         state.notify("job.worker_left", state.input.client_id)
         state.notify("job.worker_left", None)

@@ -26,7 +26,7 @@ from app.jobs.change import (
 )
 from app.jobs.errors import JobErrorCode
 from app.jobs.policy import BASIS
-from app.jobs.terms import Stake, stake_of
+from app.jobs.terms import Stake, Terms, stake_of
 from app.lifecycle import (
     INITIAL,
     WORK_IS_DUE,
@@ -276,12 +276,20 @@ class JobState(BaseModel):
             return None
         return self.due_reminders[0] if self.due_reminders else self.overdue_alert_at
 
-    def lose_worker(self, *, at: datetime, reason: str) -> str:
-        """The worker does not hold the job any more, and is not asked again; a new search begins. Their id."""
+    def lose_worker(self, terms: Terms, *, at: datetime, reason: str) -> str:
+        """The worker, whose part is settled, does not hold the job any more; a new search begins. Their id."""
         projection = self.projection
         worker_id = projection.worker_id or ""
         projection.former_workers.append(
-            FormerWorker(worker_id=worker_id, assignment=projection.assignments, left_at=at, reason=reason)
+            FormerWorker(
+                worker_id=worker_id,
+                assignment=projection.assignments,
+                left_at=at,
+                reason=reason,
+                client_paid=terms.client_pays,
+                worker_earned_usd_cents=terms.worker_earns_usd_cents,
+                ledger_keys=len(projection.ledger_keys),
+            )
         )
         projection.worker_id = projection.assigned_at = projection.started_at = None
         projection.proposal, projection.review_extended = None, False

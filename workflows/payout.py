@@ -177,6 +177,7 @@ class PayoutWorkflow:
                 amount_usd_cents=self._view.amount_usd_cents,
                 payout_id=payout_id,
                 idempotency_key=payout_id if number == 1 else f"{payout_id}-{number}",
+                number=self._input.number,
             ),
             start_to_close_timeout=_START_TO_CLOSE,
             retry_policy=_RETRY,

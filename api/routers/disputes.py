@@ -5,21 +5,25 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import ConfigDict, Field, StringConstraints
 
+from api.dependencies import ResourcesDep
 from api.idempotency import IdempotencyDep
-from api.job_desk import ACT, ActView, DeskDep, Reason
+from api.job_desk import ACT, ActView, DeskDep, Reason, wrong_state
 from api.openapi import AUTHENTICATED, CREATING, WITH_BODY, problems
 from api.security import AdminOnly, AnyRole, ClientOrWorker
-from api.types import EntityId, PathId, RequestModel, ResponseModel
+from api.types import CreditsOut, EntityId, PathId, RequestModel, ResponseModel
 from app.disputes.models import Evidence
+from app.disputes.preview import ruling_preview
 from app.disputes.store import add_evidence, evidence_of
 from app.errors import NotFoundError
 from app.jobs.change import DisputeStatus
 from app.jobs.models import Job
+from app.jobs.parts import standing_parts
 from app.jobs.policy import BASIS
-from app.lifecycle import Actor
+from app.lifecycle import ActNotAllowedError, Actor
+from app.money.earnings import Earnings
 from app.users.models import Role
 from workflows.contracts import Act, Reasoned, Rule, Update
 
@@ -77,6 +81,31 @@ class DisputeView(ResponseModel):
     ruling_reason: str | None = None
     closed_at: datetime | None = None
     evidence: list[EvidenceView]
+
+
+class StandingPartView(ResponseModel):
+    """What a worker who left before was paid, and the client for them; null where it was not kept."""
+
+    worker_id: EntityId
+    assignment: int
+    client_paid: CreditsOut | None
+    worker_earned_usd_cents: int | None
+
+
+class RulingPreviewView(ResponseModel):
+    """What a share gives whom. `standing` is not divided: those workers are no side of the dispute."""
+
+    client_pays: CreditsOut
+    client_gets_back: CreditsOut
+    worker_earns_usd_cents: int
+    worker_loses_usd_cents: int
+    standing: list[StandingPartView]
+
+
+class RulingView(ActView):
+    """Where the job is after the ruling, and what the ruling left as it was."""
+
+    standing: list[StandingPartView]
 
 
 @router.post(
@@ -150,13 +179,39 @@ async def withdraw_dispute(job_id: PathId, principal: ClientOrWorker, desk: Desk
     return await desk.hand_to_dispute(job, Update.WITHDRAW_DISPUTE, update_id, Act(**desk.fields(principal)))
 
 
+@router.get(
+    "/admin/jobs/{job_id}/dispute/ruling-preview",
+    responses=problems(*AUTHENTICATED, "wrong-role", "not-found", "invalid-request", "wrong-state"),
+)
+async def preview_ruling(
+    job_id: PathId,
+    principal: AdminOnly,
+    desk: DeskDep,
+    resources: ResourcesDep,
+    share: Annotated[
+        int, Query(alias="workerShareBasisPoints", ge=0, le=BASIS, description="The worker's share.")
+    ] = BASIS,
+) -> RulingPreviewView:
+    """What a ruling would give whom, and the parts of workers who left before, which it leaves as they are."""
+    job = await desk.job(job_id, principal)
+    database = resources.database
+    try:
+        preview = await ruling_preview(
+            database, resources.credits, Earnings(database), job, share_basis_points=share
+        )
+    except ActNotAllowedError as error:
+        raise wrong_state(job, f"{error}.") from None
+    return RulingPreviewView.model_validate(preview, from_attributes=True)
+
+
 @router.post(
     "/admin/jobs/{job_id}/dispute/rule", responses=problems(*ACT, *WITH_BODY, "idempotency-key-reused")
 )
-async def rule(job_id: PathId, body: RuleBody, principal: AdminOnly, desk: DeskDep) -> ActView:
+async def rule(job_id: PathId, body: RuleBody, principal: AdminOnly, desk: DeskDep) -> RulingView:
     """End the dispute with a share for the worker; the rest returns to the client.
 
-    Over a completed job it is a share of what was spent and earned: pay that was sent is taken back, or owed.
+    Over a completed job it is a share of what was spent and earned: pay that was sent is taken back, or owed. What a
+    worker was paid who left the job before stands, and is named in the answer.
     """
     job = await desk.job(job_id, principal)
     act = Rule(
@@ -164,7 +219,12 @@ async def rule(job_id: PathId, body: RuleBody, principal: AdminOnly, desk: DeskD
         reason=body.reason,
         worker_share_basis_points=body.worker_share_basis_points,
     )
-    return await desk.hand_to_dispute(job, Update.RULE, f"{Update.RULE}:{_number(job)}", act)
+    done = await desk.hand_to_dispute(job, Update.RULE, f"{Update.RULE}:{_number(job)}", act)
+    parts = standing_parts(job.former_workers)
+    return RulingView(
+        **dict(done),
+        standing=[StandingPartView.model_validate(part, from_attributes=True) for part in parts],
+    )
 
 
 @router.post(

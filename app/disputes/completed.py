@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
 
-from app.disputes.rulings import Earned, RulingPlan, Spent, plan_ruling, spent_keys
+from app.disputes.rulings import Earned, RulingPlan, Spent, plan_ruling
 from app.jobs.change import Dispute, DisputeStatus
 from app.jobs.closing import Note, append_note
 from app.jobs.models import Job
@@ -167,21 +167,29 @@ async def _payout_needs(database: Database, job_id: str) -> str | None:
 async def plan(
     database: Database, credits_: Credits, earnings: Earnings, job_id: str, *, share_basis_points: int
 ) -> RulingPlan:
-    """What a ruling takes back of what is left of the worker's part in the job.
+    """What a ruling takes back of what is left of the present worker's part in the job.
 
     Raises:
         JobNotFoundError: there is no such job.
     """
-    job = await find_job(database, job_id)
-    worker_id = job.worker_id or ""
-    keys = spent_keys(job.id, job.ledger_keys, job.accruals, worker_id)
-    spent = [Spent(key=key, credits=await credits_.refundable(key)) for key in keys]
+    return plan_ruling(*await divisible(database, credits_, earnings, job_id), share_basis_points)
+
+
+async def divisible(
+    database: Database, credits_: Credits, earnings: Earnings, job_id: str
+) -> tuple[list[Spent], list[Earned]]:
+    """What is left of what was spent for the job's present worker, and of what that worker earned.
+
+    Raises:
+        JobNotFoundError: there is no such job.
+    """
+    parts = (await find_job(database, job_id)).parts
+    spent = [Spent(key=key, credits=await credits_.refundable(key)) for key in parts.present_keys]
     earned = [
-        Earned(number=item.number, usd_cents=await earnings.reversible(job.id, number=item.number))
-        for item in job.accruals
-        if item.worker_id == worker_id
+        Earned(number=item.number, usd_cents=await earnings.reversible(job_id, number=item.number))
+        for item in parts.present_accruals
     ]
-    return plan_ruling(spent, earned, share_basis_points)
+    return spent, earned
 
 
 async def settle_ruling(

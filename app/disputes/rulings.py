@@ -1,6 +1,6 @@
 """What a ruling over a completed job takes back: pure arithmetic over what was spent for its worker, and earned.
 
-A worker who left the job before has no part in the dispute: what was spent for that worker stays spent.
+A worker who left the job before has no part in the dispute (`app.jobs.parts`): what was spent for them stays spent.
 """
 
 from __future__ import annotations
@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.camel import CamelModel
-from app.jobs.change import Accrual
 from app.jobs.policy import BASIS
-from app.money.keys import accrue_key
 
 
 class Spent(CamelModel):
@@ -42,21 +40,6 @@ class RulingPlan(CamelModel):
     def pay_lost(self) -> int:
         """USD cents that the worker does not keep."""
         return sum(item.usd_cents for item in self.take_backs)
-
-
-def spent_keys(
-    job_id: str, ledger_keys: Sequence[str], accruals: Sequence[Accrual], worker_id: str
-) -> list[str]:
-    """The job's transactions since the last part that it paid to somebody else.
-
-    A settlement writes the ends of its holds before the accrual that they paid for, so each accrual of another worker
-    closes that worker's part.
-    """
-    others = {accrue_key(job_id, item.number) for item in accruals if item.worker_id != worker_id}
-    keys: list[str] = []
-    for key in ledger_keys:
-        keys = [] if key in others else [*keys, key]
-    return keys
 
 
 def plan_ruling(spent: Sequence[Spent], earned: Sequence[Earned], share_basis_points: int) -> RulingPlan:

@@ -100,12 +100,19 @@ class Accrual(CamelModel):
 
 
 class FormerWorker(CamelModel):
-    """One who held the job and does not any more; `assignment` counts the job's assignments from 1."""
+    """One who held the job and does not any more; `assignment` counts the job's assignments from 1.
+
+    What was paid for their part, in hundredths of a credit and in USD cents, and how many of the job's transactions
+    there were then; None where it was not kept yet.
+    """
 
     worker_id: str
     assignment: int
     left_at: datetime
     reason: str = ""
+    client_paid: int | None = None
+    worker_earned_usd_cents: int | None = None
+    ledger_keys: int | None = None
 
 
 class DisputeStatus(StrEnum):

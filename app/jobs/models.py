@@ -23,6 +23,7 @@ from app.jobs.change import (
     TimelineEntry,
 )
 from app.jobs.holds import OpenHold
+from app.jobs.parts import Parts
 from app.jobs.policy import JobPolicy, Urgency
 from app.jobs.pricing import Quote
 from app.lifecycle import Phase, Status
@@ -122,6 +123,17 @@ class Job(CamelDocument):
         if not numbers:
             return self.payout if not self.accruals else None
         return self.payout if numbers[-1] == 1 else self.further_payouts.get(str(numbers[-1]))
+
+    @property
+    def parts(self) -> Parts:
+        """Whose part of the job's money is whose."""
+        return Parts(
+            job_id=self.id,
+            worker_id=self.worker_id,
+            ledger_keys=self.ledger_keys,
+            accruals=self.accruals,
+            former_workers=self.former_workers,
+        )
 
     class Settings:
         """Collection and indexes. The unique pair serves the guarded write of a change."""

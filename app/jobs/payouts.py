@@ -11,6 +11,7 @@ from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
 
+from app.jobs.parts import FIELDS, Parts
 from app.lifecycle import COMPLETION_DISPUTED, Phase, State, Status
 from app.notifications.notices import Notice, OutboxEntry
 from app.notifications.outbox import enqueue
@@ -66,10 +67,15 @@ async def worker_account(database: Database, worker_id: str) -> str | None:
     return str(account) if account else None
 
 
-async def is_disputed(database: Database, job_id: str) -> bool:
-    """Whether a dispute over the completed job is open, so that nothing of its pay may be sent."""
-    job = await database["jobs"].find_one({"_id": job_id}, {"status": 1, "phase": 1})
-    return job is not None and State(Status(job["status"]), Phase(job["phase"])) == COMPLETION_DISPUTED
+async def is_disputed(database: Database, job_id: str, number: int | None) -> bool:
+    """Whether a dispute over the completed job is open, so that this payout of it may not be sent.
+
+    What a worker earned who left before is not part of the dispute.
+    """
+    job = await database["jobs"].find_one({"_id": job_id}, {"status": 1, "phase": 1, **FIELDS})
+    if job is None or State(Status(job["status"]), Phase(job["phase"])) != COMPLETION_DISPUTED:
+        return False
+    return number not in {item.number for item in Parts.model_validate(job).standing_accruals}
 
 
 def payout_field(number: int) -> str:

@@ -140,7 +140,12 @@ def leave_terms(stake: Stake, policy: JobPolicy, *, share_basis_points: int | No
 
 
 def ruling_terms(stake: Stake, share_basis_points: int) -> Terms:
-    """What a ruling gives the worker; the rest returns to the client."""
+    """What a ruling gives the worker; the rest returns to the client.
+
+    It divides what the client and the present worker have between them, which is what is still held. The part of a
+    worker who left before was settled by `leave_terms` and stands (`app.jobs.parts`): that worker is no side of the
+    dispute, and a ruling over a completed job leaves it alone as well (`app.disputes.rulings`).
+    """
     return _divide(stake, share_basis_points, Reason.RULING)
 
 

@@ -128,6 +128,7 @@ ACCESS: dict[Route, Access] = {
     ("POST", "/admin/jobs/{job_id}/extend-deadline"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/propose-price"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/policy"): ADMIN,
+    ("GET", "/admin/jobs/{job_id}/dispute/ruling-preview"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/dispute/rule"): ADMIN,
     ("POST", "/admin/jobs/{job_id}/dispute/dismiss"): ADMIN,
     ("POST", "/admin/payouts/run"): ADMIN,
@@ -282,6 +283,8 @@ POST /admin/jobs/{job_id}/propose-price      rescue                role   role  
 POST /admin/jobs/{job_id}/propose-price      any                   role   role   role   role   role     role     state
 POST /admin/jobs/{job_id}/policy             offering,working,review role role   role   role   role     role     yes
 POST /admin/jobs/{job_id}/policy             completed             role   role   role   role   role     role     state
+GET  /admin/jobs/{job_id}/dispute/ruling-preview disputed          role   role   role   role   role     role     yes
+GET  /admin/jobs/{job_id}/dispute/ruling-preview any               role   role   role   role   role     role     state
 POST /admin/jobs/{job_id}/dispute/rule       disputed              role   role   role   role   role     role     yes
 POST /admin/jobs/{job_id}/dispute/rule       any                   role   role   role   role   role     role     state
 POST /admin/jobs/{job_id}/dispute/dismiss    disputed              role   role   role   role   role     role     yes

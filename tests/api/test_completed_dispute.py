@@ -39,9 +39,25 @@ async def test_a_completed_job_is_disputed_and_ruled_on(
     shown = (await door.get(path, headers=owner.headers)).json()
     assert (shown["status"], shown["evidenceUntil"], len(shown["evidence"])) == ("open", until, 1)
 
+    stored = await scene.stored()
+    spent, earned = stored.spent_credits, stored.earned_usd_cents
+    preview = f"{ours}/dispute/ruling-preview"
+    refused = await door.get(preview, params={"workerShareBasisPoints": 10_001}, headers=admin.headers)
+    assert refused.status_code == 422
+    foretold = await door.get(preview, params={"workerShareBasisPoints": 5_000}, headers=admin.headers)
+    assert foretold.json() == {
+        "clientPays": spent // 2 / 100,
+        "clientGetsBack": (spent - spent // 2) / 100,
+        "workerEarnsUsdCents": earned // 2,
+        "workerLosesUsdCents": earned - earned // 2,
+        "standing": [],
+    }
     body = {"workerShareBasisPoints": 5_000, **reason}
     ruled = await door.post(f"{ours}/dispute/rule", json=body, headers=admin.headers)
     assert (ruled.status_code, ruled.json()["phase"]) == (200, "rating"), ruled.text
+    assert ruled.json()["standing"] == []
+    after = await scene.stored()
+    assert (after.spent_credits, after.earned_usd_cents) == (spent // 2, earned // 2)
     shown = (await door.get(path, headers=owner.headers)).json()
     assert (shown["status"], shown["workerShareBasisPoints"]) == ("ruled", 5_000)
     again = await door.post(f"{path}/withdraw", json={}, headers=owner.headers)

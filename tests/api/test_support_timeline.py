@@ -78,6 +78,24 @@ async def test_a_job_that_was_left_disputed_and_completed(
     assert said.status_code == 201, said.text
     disputed = await story()
     assert set(coming(disputed)) == {"close_evidence", "try_payout"}
+    held = await jobs.stored(job)
+    (former,) = held.former_workers
+    assert former.client_paid
+    foretold = await door.get(f"/admin/jobs/{job.id}/dispute/ruling-preview", headers=admin.headers)
+    assert foretold.json() == {
+        "clientPays": held.held_credits / 100,
+        "clientGetsBack": 0,
+        "workerEarnsUsdCents": held.pay_usd_cents,
+        "workerLosesUsdCents": 0,
+        "standing": [
+            {
+                "workerId": first,
+                "assignment": 1,
+                "clientPaid": former.client_paid / 100,
+                "workerEarnedUsdCents": held.accruals[0].usd_cents,
+            }
+        ],
+    }
     await jobs.update(job, Update.DISMISS_DISPUTE, _reasoned(Actor.ADMIN, ADMIN, "They are right"))
     await jobs.until(job, AWAITING_APPROVAL)
     await jobs.update(job, Update.APPROVE, Act(actor=Actor.CLIENT, actor_id=owner.id))

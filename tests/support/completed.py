@@ -13,8 +13,9 @@ from app.ids import new_id
 from app.jobs.models import Job
 from app.jobs.policy import JobPolicy
 from app.jobs.queries import JobQueries
-from app.lifecycle import Actor
+from app.lifecycle import RESCUE, Actor
 from devstack.stripe_sandbox.control import SandboxControl
+from tests.support.books import track
 from tests.support.jobs import JobHarness
 from workflows.contracts import (
     Act,
@@ -87,6 +88,10 @@ class Completed:
         """The payout's workflow."""
         return self.jobs.resources.client.get_workflow_handle(payout_workflow_id(self.job.id))
 
+    def payout_number(self, number: int) -> WorkflowHandle[Any, Any]:
+        """The workflow of one of the job's payouts."""
+        return self.jobs.resources.client.get_workflow_handle(payout_workflow_id(self.job.id, number))
+
     @property
     def process(self) -> WorkflowHandle[Any, Any]:
         """The job's workflow."""
@@ -139,3 +144,27 @@ async def give_account(jobs: JobHarness, worker_id: str) -> str:
         {"_id": worker_id}, {"$set": {"workerProfile.stripeAccountId": account.id}}
     )
     return account.id
+
+
+async def left_and_completed_job(jobs: JobHarness, *, by_the_same: bool = False) -> tuple[Completed, str]:
+    """A job whose first worker left with a part of the pay, and that the next one did; and who left.
+
+    Nobody has an account yet. With `by_the_same` an admin gave it back to the one who had left.
+    """
+    await jobs.database["users"].update_many({"role": "worker"}, {"$set": {"workerProfile.available": False}})
+    leaver = await jobs.add_worker()
+    job = await jobs.post(await jobs.add_client(), policy=JobPolicy(candidates_per_round=1, rounds=1))
+    await jobs.until_offered(job, to=leaver)
+    await jobs.accept(job, leaver)
+    await jobs.start(job, leaver)
+    await track(jobs, job.id, leaver, 0.5)
+    await jobs.submit(job, leaver)
+    await jobs.update(job, Update.WITHDRAW, Reasoned(actor=Actor.WORKER, actor_id=leaver, reason="ill"))
+    await jobs.until(job, RESCUE)
+    worker = leaver if by_the_same else await jobs.add_worker()
+    await jobs.assign(job, worker)
+    await jobs.start(job, worker)
+    await jobs.submit(job, worker)
+    await jobs.approve(job)
+    await jobs.handle(job).result()
+    return Completed(jobs, job, worker), leaver

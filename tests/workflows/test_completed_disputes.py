@@ -10,13 +10,14 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from api.job_gateway import ActRefusedError
+from app.disputes.preview import ruling_preview
 from app.documents import utcnow
 from app.jobs.archive import gather
 from app.jobs.models import Job
 from app.lifecycle import COMPLETION_DISPUTED, RATING, Actor, State
 from app.money.verify import audit
 from devstack.stripe_sandbox.control import SandboxControl
-from tests.support.completed import Completed, completed_job, give_account
+from tests.support.completed import Completed, completed_job, give_account, left_and_completed_job
 from tests.support.http import until
 from tests.support.jobs import JobHarness
 from worker.workers import WORKFLOWS
@@ -232,6 +233,52 @@ async def test_the_window_closes_for_opening_and_not_for_ruling(jobs: JobHarness
     with pytest.raises(ActRefusedError) as late:
         await scene.open(Actor.WORKER)
     assert late.value.code == "dispute-window-closed"
+
+
+@pytest.mark.parametrize("by_the_same", [False, True], ids=["another", "the same again"])
+async def test_the_part_of_a_worker_who_left_stands(jobs: JobHarness, by_the_same: bool) -> None:
+    """It is neither divided by a ruling nor kept back by the dispute, and the admin is told so beforehand."""
+    scene, leaver = await left_and_completed_job(jobs, by_the_same=by_the_same)
+    done, earnings = await scene.stored(), jobs.resources.earnings
+    (former,) = done.former_workers
+    first, second = done.accruals
+    assert former.client_paid is not None
+    assert (first.worker_id, former.worker_earned_usd_cents) == (leaver, first.usd_cents)
+    own = done.spent_credits - former.client_paid
+    assert min(former.client_paid, first.usd_cents, own) > 0
+    before = await scene.balances()
+
+    await scene.open()
+    foretold = await ruling_preview(
+        jobs.database, jobs.resources.credits, earnings, await scene.stored(), share_basis_points=2_500
+    )
+    keeps, pays = second.usd_cents * 2_500 // 10_000, own * 2_500 // 10_000
+    assert (foretold.client_pays, foretold.client_gets_back) == (pays, own - pays)
+    assert (foretold.worker_earns_usd_cents, foretold.worker_loses_usd_cents) == (
+        keeps,
+        second.usd_cents - keeps,
+    )
+    assert [
+        (part.worker_id, part.client_paid, part.worker_earned_usd_cents) for part in foretold.standing
+    ] == [(leaver, former.client_paid, first.usd_cents)]
+    await give_account(jobs, leaver)
+    await scene.payout.signal("account_updated")
+    assert (await scene.payout.result())["status"] == "sent"
+
+    await scene.rule(2_500)
+    await scene.dispute.result()
+    if not by_the_same:
+        await give_account(jobs, scene.worker)
+    await scene.payout_number(2).signal("account_updated")
+    assert (await scene.payout_number(2).result())["status"] == "sent"
+    assert (await scene.balances())["available"] == before["available"] + own - pays
+    paid = {worker: (await earnings.balance(worker)).paid for worker in (leaver, scene.worker)}
+    assert paid == (
+        {leaver: first.usd_cents + keeps} if by_the_same else {leaver: first.usd_cents, scene.worker: keeps}
+    )
+    job = await check(scene)
+    assert (job.spent_credits, job.earned_usd_cents) == (former.client_paid + pays, first.usd_cents + keeps)
+    assert [item.usd_cents for item in job.accruals] == [first.usd_cents, keeps]
 
 
 def _window_is_over(job: Job) -> bool:
