@@ -10,6 +10,7 @@ from app.jobs.change import Accrual
 from app.jobs.holds import PlannedResolution
 from app.money.books import CREDITS_SPENT, WORKER_COST
 from app.money.drafts import AccrueEarnings, Draft, GrantCredits, HoldCredits, ResolveHold
+from app.money.effects import Correctable
 from app.money.keys import accrue_key
 from app.money.models import Transaction
 from app.money.rules import next_transaction
@@ -43,13 +44,20 @@ class Books:
             assert draft.hold_key not in resolved, f"{draft.hold_key} is resolved twice"
             hold, resolved = self.rows[draft.hold_key].hold, resolved | {draft.hold_key}
         head = self.heads.get(draft.book.name)
-        row = next_transaction(head, draft, at=_AT, hold=hold)
+        corrected = self.correctable(draft.corrects.value) if draft.corrects else None
+        row = next_transaction(head, draft, at=_AT, hold=hold, correctable=corrected)
         return replace(
             self,
             rows=self.rows | {draft.key: row},
             heads=self.heads | {draft.book.name: row},
             resolved=resolved,
         )
+
+    def correctable(self, key: str) -> Correctable:
+        """A transaction by its key, with what its corrections took of it so far."""
+        original = self.rows[key]
+        corrections = [row for row in self.rows.values() if row.corrects == original.id]
+        return Correctable(original, len(corrections), sum(row.amount for row in corrections))
 
     def hold(self, job_id: str, credits_: int, key: str) -> Books:
         """Credits are set aside."""
@@ -90,9 +98,19 @@ class Books:
             available=accounts[f"{book}:available"],
             held=accounts[f"{book}:held"],
             spent=accounts[CREDITS_SPENT],
-            payable=sum(amount for name, amount in accounts.items() if name.endswith(":payable")),
+            payable=_of_workers(accounts, "payable"),
+            paid=_of_workers(accounts, "paid"),
+            debt=_of_workers(accounts, "debt"),
             cost=accounts[WORKER_COST],
         )
+
+
+def _of_workers(accounts: Counter[str], name: str) -> int:
+    return sum(
+        amount
+        for account, amount in accounts.items()
+        if account.startswith("worker:") and account.endswith(f":{name}")
+    )
 
 
 @dataclass(frozen=True)
@@ -103,4 +121,6 @@ class Sums:
     held: int
     spent: int
     payable: int
+    paid: int
+    debt: int
     cost: int

@@ -17,13 +17,14 @@ from temporalio.testing import WorkflowEnvironment
 from app.jobs.models import Job
 from app.jobs.policy import Urgency
 from app.jobs.posting import insert_job, new_job
-from app.lifecycle import CLOSED_TO_JOB_WORKFLOW, Phase, State, Status
+from app.lifecycle import CLOSED_TO_JOB_WORKFLOW, COMPLETION_DISPUTED, RATING, Phase, State, Status
 from app.settings import Settings
-from devstack.stripe_sandbox.control import SandboxControl
+from app.users.hours import WEEKDAYS
 from tests.market.clock import Clock
 from tests.market.crashes import Crashes
 from tests.market.people import People, policy_for
-from tests.support.jobs import DEFAULT_BRIEF, Database, JobHarness, run_harness
+from tests.support.completed import give_account
+from tests.support.jobs import DEFAULT_BRIEF, Database, run_harness
 from workflows.contracts import archive_workflow_id, payout_workflow_id, ratings_workflow_id
 from workflows.starting import start_job
 
@@ -39,6 +40,9 @@ STEPS = [
     (timedelta(hours=30), 1),
 ]
 LAST_STEPS = [timedelta(days=1)] * 4 + [timedelta(days=4)] * 5  # ratings, disputes' window, archive
+_BEGIN_NOTHING_NEW = 2  # of the last steps; disputes are ruled on from then on
+_WITHOUT_ACCOUNT = 0.3  # of the workers at first
+_FINISHES_AN_ACCOUNT = 0.2  # each round
 ROUNDS = 400  # far more than any job needs
 
 
@@ -58,14 +62,19 @@ class Market:
         for _ in range(ROUNDS):
             for _ in range(min(die.randint(0, 2 + wanted // 6), wanted - len(self.jobs))):
                 await self._post(len(self.jobs))
-            running = await self._running()
-            log.info("market.round", jobs=len(self.jobs), running=len(running))
+            running, completed = await self._open_jobs()
+            log.info("market.round", jobs=len(self.jobs), running=len(running), completed=len(completed))
             if not running and len(self.jobs) == wanted:
                 break
-            await self._turns(running)
+            await self._turns([*running, *completed])
+            if die.random() < _FINISHES_AN_ACCOUNT:
+                await self.people.completed.finish_an_account()
             (step,) = die.choices([step for step, _ in STEPS], [weight for _, weight in STEPS])
             await clock.sleep(step)
-        for step in LAST_STEPS:
+        while self.people.completed.without_account:
+            await self.people.completed.finish_an_account()
+        for number, step in enumerate(LAST_STEPS):
+            self.people.completed.closing = number >= _BEGIN_NOTHING_NEW
             await clock.sleep(step)
             await self._turns([number for number, _ in enumerate(self.jobs)])
 
@@ -87,15 +96,16 @@ class Market:
         await start_job(harness.resources.client, job, harness.resources.settings)
         self.jobs.append(job)
 
-    async def _running(self) -> list[int]:
+    async def _open_jobs(self) -> tuple[list[int], list[int]]:
+        """Those whose own process runs, and those that are completed and not archived."""
         ids = [job.id for job in self.jobs]
         found = self.people.jobs.database["jobs"].find({"_id": {"$in": ids}}, {"status": 1, "phase": 1})
-        closed = {
-            row["_id"]
-            async for row in found
-            if State(Status(row["status"]), Phase(row["phase"])) in CLOSED_TO_JOB_WORKFLOW
-        }
-        return [number for number, job in enumerate(self.jobs) if job.id not in closed]
+        states = {row["_id"]: State(Status(row["status"]), Phase(row["phase"])) async for row in found}
+        at = [(number, states.get(job.id)) for number, job in enumerate(self.jobs)]
+        return (
+            [number for number, state in at if state not in CLOSED_TO_JOB_WORKFLOW],
+            [number for number, state in at if state in (RATING, COMPLETION_DISPUTED)],
+        )
 
     async def _followers(self) -> list[str]:
         """Whatever may outlive the processes of jobs."""
@@ -125,7 +135,7 @@ class Market:
 async def open_market(
     environment: WorkflowEnvironment, database: Database, settings: Settings, seed: str, *, workers: int
 ) -> AsyncIterator[Market]:
-    """People with credits, skills and payout accounts, and a worker process whose activities crash."""
+    """People with credits, skills and mostly with payout accounts, and a worker process whose activities crash."""
     crashes = Crashes(seed, share=CRASHING)
     config = environment.client.config()
     config["interceptors"] = [*config["interceptors"], crashes]
@@ -135,26 +145,19 @@ async def open_market(
         people.clients = [await harness.add_client(200_000) for _ in range(4)]
         people.clients.append(await harness.add_client(900))  # one who cannot pay for all that they want
         for _ in range(workers):
-            people.workers.append(await _add_worker(harness, die))
+            people.workers.append(await _add_worker(people, die))
         yield Market(environment, people, crashes, seed)
 
 
-async def _add_worker(harness: JobHarness, die: Random) -> str:
-    """Somebody with an account; some work by day only, so that offers to them pause at night."""
+async def _add_worker(people: People, die: Random) -> str:
+    """Some work by day only, so that offers to them pause at night; some have no account yet, so that pay is held."""
     profile: dict[str, Any] = {}
     if die.random() < 0.4:
         hours = [{"start": "08:00", "end": "18:00"}]
-        days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
-        profile["workingHours"] = dict.fromkeys(days, hours) | {"sunday": []}
-    worker_id = await harness.add_worker(capacity=die.randint(2, 5), **profile)
-    resources = harness.resources
-    account = await resources.payments.create_recipient_account(
-        worker_id, f"{worker_id}@worker.example", idempotency_key=f"account-{worker_id}"
-    )
-    async with SandboxControl(resources.settings.stripe_api_base) as control:
-        await control.complete_onboarding(account.id)
-        await control.fund_platform(resources.settings.stripe_api_key.get_secret_value(), 500_000_00)
-    await harness.database["users"].update_one(
-        {"_id": worker_id}, {"$set": {"workerProfile.stripeAccountId": account.id}}
-    )
+        profile["workingHours"] = dict.fromkeys(WEEKDAYS[:6], hours) | {WEEKDAYS[6]: []}
+    worker_id = await people.jobs.add_worker(capacity=die.randint(2, 5), **profile)
+    if die.random() < _WITHOUT_ACCOUNT:
+        people.completed.without_account.append(worker_id)
+    else:
+        await give_account(people.jobs, worker_id)
     return worker_id

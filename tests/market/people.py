@@ -18,6 +18,7 @@ from app.jobs.preview import cancel_preview
 from app.lifecycle import (
     AWAITING_APPROVAL,
     CLARIFYING,
+    COMPLETION_DISPUTED,
     DISPUTED,
     OFFERING,
     QUOTING,
@@ -34,9 +35,9 @@ from app.lifecycle import (
     Actor,
     State,
 )
-from app.reviews.models import review_id
 from app.timetracking.errors import NotWorkedOnError, TimerAlreadyRunningError
 from app.timetracking.service import TimeTracking
+from tests.market.completed import CompletedJobs
 from tests.support.jobs import JobHarness, RefusedError
 from tests.support.scenes import ADMIN, update_of
 from workflows.contracts import (
@@ -50,15 +51,11 @@ from workflows.contracts import (
     ProposePrice,
     QuoteRevision,
     RaisePrice,
-    RatingResult,
     Reasoned,
     Reassign,
     RequestRevision,
     Rule,
     Submit,
-    SubmitRating,
-    Update,
-    ratings_workflow_id,
 )
 
 # Definite answers that somebody in a hurry gets; the process has looked outside, or at what the person has seen.
@@ -151,6 +148,10 @@ class People:
     turns: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    completed: CompletedJobs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.completed = CompletedJobs(self.jobs, self.now, self.done, self.refused)
 
     async def turn(self, number: int, job: Job) -> None:
         """One throw of the job's own die: an act by somebody, or silence."""
@@ -158,8 +159,8 @@ class People:
         state = State(stored.status, stored.phase)
         self.turns[job.id] += 1
         die = Random(f"{self.seed}:{number}:{self.turns[job.id]}")
-        if state == RATING:
-            await self._rate(stored, die)
+        if state in (RATING, COMPLETION_DISPUTED):
+            await self.completed.turn(stored, die)
             return
         if state == WORKING and die.random() < 0.6:
             await self._track(stored)
@@ -251,22 +252,6 @@ class People:
         except (TimerAlreadyRunningError, NotWorkedOnError):
             return
         self.done["track time"] += 1
-
-    async def _rate(self, job: Job, die: Random) -> None:
-        actor, party = die.choice([(_C, job.client_id), (_W, str(job.worker_id))])
-        given = await self.jobs.database["reviews"].find_one({"_id": review_id(job.id, actor)})
-        if given or die.random() < 0.5:
-            return
-        handle = self.jobs.resources.client.get_workflow_handle(ratings_workflow_id(job.id))
-        act = SubmitRating(actor=actor, actor_id=party, rating=die.randint(1, 5))
-        try:
-            await handle.execute_update(Update.SUBMIT_RATING, act, result_type=RatingResult)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            self.refused["came too late"] += 1
-        else:
-            self.done["rate"] += 1
 
 
 def policy_for(die: Random) -> JobPolicy:
