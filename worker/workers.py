@@ -23,6 +23,7 @@ from activities.sweep import SweepActivities
 from activities.timetracking import TimeTrackingActivities
 from app.settings import Settings
 from worker.resources import Resources
+from worker.sandbox import QuietSandbox
 from workflows.archive import ArchiveWorkflow
 from workflows.bank_payout import BankPayoutsWorkflow
 from workflows.contracts import TaskQueue, task_queue
@@ -148,6 +149,7 @@ def build_workers(
             task_queue=task_queue(name, prefix),
             workflows=WORKFLOWS[name],
             activities=activities[name],
+            workflow_runner=QuietSandbox(),
             max_cached_workflows=max_cached_workflows,
             interceptors=[RepeatedUpdates()],
             graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,

@@ -21,6 +21,7 @@ from app.jobs.policy import JobPolicy, Urgency
 from app.lifecycle import Action, Actor, Phase, Status
 from app.money.keys import accrue_key, complete_key, hold_key, release_key
 from tests.conftest import Database
+from worker.sandbox import QuietSandbox
 
 PAY = 4_500  # USD cents
 
@@ -36,7 +37,12 @@ async def worker(
 ) -> AsyncIterator[None]:
     """A worker without a cache: every workflow task is a replay."""
     async with Worker(
-        client, task_queue=queue, workflows=workflows, activities=activities, max_cached_workflows=0
+        client,
+        task_queue=queue,
+        workflows=workflows,
+        activities=activities,
+        workflow_runner=QuietSandbox(),
+        max_cached_workflows=0,
     ):
         yield
 

@@ -20,6 +20,7 @@ from devstack.stripe_sandbox.control import SandboxControl
 from tests.support.completed import Completed, completed_job, give_account, left_and_completed_job
 from tests.support.http import until
 from tests.support.jobs import JobHarness
+from worker.sandbox import QuietSandbox
 from worker.workers import WORKFLOWS
 
 ALL_WORKFLOWS = [each for classes in WORKFLOWS.values() for each in classes]
@@ -43,7 +44,9 @@ async def check(scene: Completed) -> Job:
     archived = [row["key"] for row in record["transactions"]]
     assert len(archived) == len(set(archived))
     assert {row["key"] for row in rows} <= set(archived)
-    replayer = Replayer(workflows=ALL_WORKFLOWS, data_converter=pydantic_data_converter)
+    replayer = Replayer(
+        workflows=ALL_WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=QuietSandbox()
+    )
     for handle in (scene.dispute, scene.payout):
         await replayer.replay_workflow(await handle.fetch_history())
     return job

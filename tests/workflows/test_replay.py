@@ -16,6 +16,7 @@ from app.settings import Settings
 from devstack.stack import Stack
 from tests.support.histories import HISTORIES, load, stored
 from tests.support.jobs import Database, run_harness
+from worker.sandbox import QuietSandbox
 from worker.workers import WORKFLOWS
 from workflows.job import JobWorkflow
 from workflows.repeats import RepeatedUpdates
@@ -99,6 +100,7 @@ def replayer(workflows: list[type] | None = None) -> Replayer:
         workflows=workflows or ALL_WORKFLOWS,
         data_converter=pydantic_data_converter,
         interceptors=[RepeatedUpdates()],
+        workflow_runner=QuietSandbox(),
     )
 
 
