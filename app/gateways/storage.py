@@ -6,7 +6,9 @@ boto3 is synchronous: calls run in a small pool of threads of their own. Signing
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
+import threading
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 T = TypeVar("T")
+# One session for every client: each new one reads the description of all of S3 again, half a second of processor time.
+_session = functools.cache(boto3.session.Session)
+_one_at_a_time = threading.Lock()  # sessions are not made for several threads
 _MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchBucket"}
 _CHANGED = {"412", "PreconditionFailed"}
 
@@ -204,23 +209,25 @@ class Storage:
 
     def _make(self, endpoint: str, read_timeout: float) -> S3Client:
         settings = self._settings
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=endpoint,
-            region_name=settings.s3_region,
-            aws_access_key_id=settings.s3_access_key_id.get_secret_value(),
-            aws_secret_access_key=settings.s3_secret_access_key.get_secret_value(),
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},
-                connect_timeout=settings.dependency_timeout_seconds,
-                read_timeout=read_timeout,
-                retries={"total_max_attempts": 1},  # the caller retries: a request within its 2 seconds
-                # A checksum that the uploader would have to compute cannot be part of a presigned PUT.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
+        config = Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            connect_timeout=settings.dependency_timeout_seconds,
+            read_timeout=read_timeout,
+            retries={"total_max_attempts": 1},  # the caller retries: a request within its 2 seconds
+            # A checksum that the uploader would have to compute cannot be part of a presigned PUT.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
         )
+        with _one_at_a_time:
+            return _session().client(
+                "s3",
+                endpoint_url=endpoint,
+                region_name=settings.s3_region,
+                aws_access_key_id=settings.s3_access_key_id.get_secret_value(),
+                aws_secret_access_key=settings.s3_secret_access_key.get_secret_value(),
+                config=config,
+            )
 
 
 def attachment(filename: str) -> str:

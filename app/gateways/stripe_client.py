@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
@@ -24,6 +25,9 @@ API_VERSION = "2026-10-28.endive"
 """The version of Stripe's API that this module is written and tested against; the SDK's own at 16.1."""
 
 CURRENCY = "usd"
+
+# One for every connection: making it reads all the certificates of the machine.
+_certificates = functools.cache(ssl.create_default_context)
 
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
@@ -84,7 +88,7 @@ class AsyncHttpClient(stripe.HTTPClient):
     def __init__(self, *, connect: float, read: float) -> None:
         super().__init__()
         timeout = httpx2.Timeout(connect=connect, read=read, write=read, pool=read)
-        self._client = httpx2.AsyncClient(timeout=timeout, verify=ssl.create_default_context())
+        self._client = httpx2.AsyncClient(timeout=timeout, verify=_certificates())
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
