@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pymongo.asynchronous.database import AsyncDatabase
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
@@ -208,13 +209,26 @@ class JobHarness:
         return await self.state(job)
 
     async def until_stored(self, job: Job, reached: Callable[[Job], bool], *, seconds: float = 60) -> Job:
-        """Wait until something holds of the stored job. Asks no workflow, which would have to replay for it."""
-        async with asyncio.timeout(seconds):
-            while True:
-                stored = await self.stored(job)
-                if reached(stored):
-                    return stored
-                await asyncio.sleep(0.03)
+        """Wait until something holds of the stored job. Asks no workflow, which would have to replay for it.
+
+        Raises:
+            AssertionError: it did not come to hold in time; says where the job stands, and its process.
+        """
+        until = asyncio.get_running_loop().time() + seconds
+        while not reached(stored := await self.stored(job)):
+            if asyncio.get_running_loop().time() >= until:
+                raise AssertionError(await self._standing(stored, seconds))
+            await asyncio.sleep(0.03)
+        return stored
+
+    async def _standing(self, stored: Job, seconds: float) -> str:
+        """Where a job stands that does not get on: on record, and the last events of its process."""
+        history = await self.handle(stored).fetch_history()
+        last = [f"{event.event_id} {EventType.Name(event.event_type)}" for event in history.events[-8:]]
+        return (
+            f"after {seconds:g} s the job {stored.id} is {stored.status}/{stored.phase}, seq {stored.seq}, "
+            f"offered to {stored.offered_worker_id}; its process: {', '.join(last)}"
+        )
 
     async def until_offered(self, job: Job, *, to: str | None = None) -> str:
         """Wait for an offer (to this worker); the offered worker."""
