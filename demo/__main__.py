@@ -20,6 +20,7 @@ from rich.markup import escape
 from app.gateways.payments import PaymentError
 from app.process import leave
 from app.seed.people import DEFAULT_SEED
+from demo.browser import PageError
 from demo.door import LateError, RefusedError
 from demo.house import House, build_stack, forget, start_processes
 from demo.run import Plan, play, show_addresses
@@ -30,6 +31,7 @@ from devstack.stack import Stack, StackInUseError
 from devstack.toolchain import BuildError, MissingToolError
 
 MOST_JOBS = 500
+_FAILURES = (RefusedError, LateError, PageError, StartError, httpx2.HTTPError, PyMongoError, PaymentError)
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells say it
 
 
@@ -143,7 +145,7 @@ async def _play(plan: Plan, house: House, show: Show) -> bool | None:
     """Whether the books agree; None, with what went wrong told plainly, when it did not come that far."""
     try:
         return await play(plan, house, show)
-    except* (RefusedError, LateError, StartError, httpx2.HTTPError, PyMongoError, PaymentError) as failures:
+    except* _FAILURES as failures:
         for failure in _each(failures):
             show.console.print(f"[bold red]It went wrong:[/bold red] {escape(str(failure))}")
         for process in house.processes:

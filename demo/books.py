@@ -11,13 +11,16 @@ import httpx2
 
 from app.jobs.models import Job
 from app.lifecycle import Status
-from app.money.books import client_book
+from app.money.books import STRIPE_CLEARING, client_book
 from app.money.credits import Credits
 from app.money.earnings import Earnings
 from app.money.errors import LedgerCorrupted
 from app.money.journal import ledger_collection
+from app.money.keys import invoice_grant_key
+from app.money.models import Kind
 from app.money.verify import audit
 from app.settings import Settings
+from app.webhooks.models import EventStatus
 from demo.house import Database
 
 
@@ -45,10 +48,12 @@ async def check_books(
         _jobs_done(job_ids, jobs),
         *([_branches_settled(branches, others, transfers)] if branches else []),
         *await _journal(database, [*job_ids, *branches]),
+        await _credits_paid_for(database, settings),
         await _credits_spent(database, jobs, others),
         _one_transfer_each(jobs, transfers),
         await _workers_paid(database, [*jobs, *others]),
         await _places_free(database),
+        await _events_settled(database),
         await _outbox_empty(database),
     ]
 
@@ -102,6 +107,24 @@ async def _journal(database: Database, job_ids: Sequence[str]) -> list[Check]:
             tuple(f"job {item.job_id} still holds {item.amount / 100:.2f} credits" for item in held),
         ),
     ]
+
+
+async def _credits_paid_for(database: Database, settings: Settings) -> Check:
+    """Stripe's own list: each paid invoice has granted once, and what was paid stands in the grant."""
+    paid = {
+        invoice_grant_key(invoice["id"]): int(invoice["amount_paid"])
+        for invoice in await _every(settings, "/v1/invoices", status="paid")
+    }
+    rows = await ledger_collection(database).find({"kind": Kind.CREDIT_GRANT.value}).to_list()
+    granted = Counter(row["key"] for row in rows if row["key"].startswith(invoice_grant_key("")))
+    faults = [f"{key} is paid, and granted {granted[key]} times" for key in paid if granted[key] != 1]
+    faults += [f"{key} is granted, and no such invoice is paid" for key in granted if key not in paid]
+    for row in rows:
+        booked = sum(leg["amount"] for leg in row["legs"] if leg["account"] == STRIPE_CLEARING)
+        if row["key"] in paid and booked != paid[row["key"]]:
+            faults.append(f"{row['key']}: {paid[row['key']]} cents were paid, {booked} are booked")
+    found = f"{len(paid)} invoices, ${sum(paid.values()) / 100:,.2f} in the Stripe sandbox"
+    return Check("credits paid for", found, tuple(faults))
 
 
 async def _credits_spent(database: Database, jobs: Sequence[Job], others: Sequence[Job]) -> Check:
@@ -191,6 +214,17 @@ async def _places_free(database: Database) -> Check:
     return Check("workers' places free", f"{len(workers)} workers", tuple(faults))
 
 
+async def _events_settled(database: Database) -> Check:
+    """What Stripe told is in the books: no event waits in the inbox."""
+    events = await database["webhook_events"].find({}, {"type": 1, "status": 1}).to_list()
+    faults = [
+        f"event {event['_id']} ({event['type']}) is only {event['status']}"
+        for event in events
+        if event["status"] not in (EventStatus.HANDLED, EventStatus.IGNORED)
+    ]
+    return Check("Stripe's events settled", f"{len(events)} in the inbox", tuple(faults))
+
+
 async def _outbox_empty(database: Database) -> Check:
     waiting = await database["outbox"].count_documents({})
     faults = (f"{waiting} notices were not delivered",) if waiting else ()
@@ -199,14 +233,19 @@ async def _outbox_empty(database: Database) -> Check:
 
 async def _transfers(settings: Settings) -> list[dict[str, Any]]:
     """Every transfer that the platform ever made, newest first."""
+    return await _every(settings, "/v1/transfers")
+
+
+async def _every(settings: Settings, path: str, **filters: str) -> list[dict[str, Any]]:
+    """A whole list of Stripe's, newest first."""
     found: list[dict[str, Any]] = []
     key = settings.stripe_api_key.get_secret_value()
     async with httpx2.AsyncClient(
         base_url=settings.stripe_api_base, headers={"Authorization": f"Bearer {key}"}, timeout=20
     ) as stripe:
         while True:
-            query = {"limit": "100"} | ({"starting_after": found[-1]["id"]} if found else {})
-            answer = await stripe.get("/v1/transfers", params=query)
+            query = filters | {"limit": "100"} | ({"starting_after": found[-1]["id"]} if found else {})
+            answer = await stripe.get(path, params=query)
             answer.raise_for_status()
             page = answer.json()
             found += page["data"]

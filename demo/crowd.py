@@ -14,8 +14,9 @@ from rich.table import Table
 
 from app.seed.people import Cast, SeedWorker
 from demo import briefs
+from demo.checkout import Till
 from demo.door import Door, Json, LateError, Person, RefusedError, until
-from demo.show import Show
+from demo.show import Show, credits_text
 
 JOBS_PER_CLIENT = 8  # of at most 5 hours at 1.5 times the rate: within the scale tier's 80 credits
 _ACCEPTS, _DECLINES = 0.7, 0.85  # shares of the answers to offers; the rest lapse
@@ -35,15 +36,17 @@ class Crowd:
     show: Show
     cast: Cast
     admin: Person
+    till: Till
     seed: int
     answers: Counter[str] = field(default_factory=Counter)
+    clients: list[Person] = field(default_factory=list)
     _numbers: dict[str, int] = field(default_factory=dict)
     _accepted: dict[str, asyncio.Future[Person]] = field(default_factory=dict)
 
     async def play(self, count: int) -> list[str]:
         """The ids of the jobs, in the order of their posts."""
+        clients = self.clients = await self._subscribed()
         self.show.section(f"{count} jobs at once")
-        clients = await asyncio.gather(*(self.door.login(item.email) for item in self.cast.clients[1:]))
         workers = await asyncio.gather(*(self.door.login(item.email) for item in self.cast.workers))
         self.show.note(
             f"{len(clients)} clients post; {len(workers)} workers accept {_ACCEPTS:.0%} of their offers, decline "
@@ -62,6 +65,22 @@ class Crowd:
         seconds = self.show.seconds - began
         await self._summary([job for job, _ in jobs], seconds, Counter(note for _, note in jobs))
         return [job for job, _ in jobs]
+
+    async def _subscribed(self) -> list[Person]:
+        """The clients who post, each of whom has paid for a tier on Stripe's page."""
+        self.show.section("The clients subscribe")
+        buyers = self.cast.clients[1:]
+        clients = await asyncio.gather(*(self.door.login(item.email) for item in buyers))
+        bought = [
+            self.till.subscribe(client, item.tier) for client, item in zip(clients, buyers, strict=True)
+        ]
+        found = await asyncio.gather(*bought)
+        credits_ = sum(one["available"] for one in found)
+        self.show.note(
+            f"{len(found)} clients paid for their tiers on Stripe's page; its signed events brought them "
+            f"{credits_text(credits_)} in all."
+        )
+        return clients
 
     async def _drive(self, clients: list[Person], count: int) -> list[tuple[str, str]]:
         """Every job, with a bar in a terminal and a line for each tenth in a pipe."""

@@ -116,11 +116,13 @@ async def open_books(settings: Settings) -> AsyncIterator[Database]:
 
 
 async def seed(settings: Settings, cast: Cast) -> Seeded:
-    """Write the people, and see that the sandbox's platform has money to pay them with."""
+    """Write the people, without subscriptions, and see that the sandbox's platform has money to pay workers with."""
     payments = StripeGateway.from_settings(settings)
     try:
         async with open_books(settings) as database:
-            seeded = await Seeder(database, settings, Credits(database), payments).write(cast)
+            seeded = await Seeder(database, settings, Credits(database), payments).write(
+                cast, subscribed=False
+            )
         missing = PLATFORM_BALANCE_CENTS - await payments.available_cents()
         if missing > 0:
             async with SandboxControl(settings.stripe_api_base) as control:

@@ -12,12 +12,14 @@ from app.seed.people import Cast, make_cast
 from app.seed.store import SEED_PASSWORD
 from demo.books import Check, check_books
 from demo.branches import Branches
+from demo.checkout import Till
 from demo.crowd import JOBS_PER_CLIENT, Crowd
-from demo.door import Door
+from demo.door import Door, Person
 from demo.house import House, await_ready, open_books, seed
 from demo.post_box import show_post
 from demo.show import Show, show_checks
 from demo.story import Story
+from workflows.billing import subscription_workflow_id
 from workflows.contracts import job_workflow_id, payout_workflow_id, ratings_workflow_id
 
 # What follows a completed job (archive, mails) takes a moment; the books are asked until they agree, or this long.
@@ -55,7 +57,7 @@ async def play(plan: Plan, house: House, show: Show) -> bool:
     await await_ready(house)
     show.note(f"API and worker, each a process of its own: ready after {show.seconds:.1f} s")
     show.note(f"Offers lapse after {plan.offer_window_seconds} s here, instead of 15 minutes.")
-    door = Door(house.api_url)
+    door, till = Door(house.api_url), Till(house.settings)
     try:
         admin = await door.login(cast.admin.email)
         if plan.jobs is None:
@@ -65,22 +67,31 @@ async def play(plan: Plan, house: House, show: Show) -> bool:
                 cast,
                 await door.login(cast.clients[0].email),
                 admin,
+                till,
                 offer_window_seconds=plan.offer_window_seconds,
             )
             await story.play()
             branches = Branches(door, show, cast, story.client, admin, people=story.people)
             others = await branches.play() if plan.branches else []
             await show_post(show, house.stack.url("Mail"), [story.client, *story.people.values()])
-            return await _audit(house, show, [story.job_id], others, keep=plan.keep)
-        crowd = Crowd(door, show, cast, admin, plan.seed)
+            client, job_ids = story.client, [story.job_id]
+            return await _audit(house, show, client, job_ids, others, keep=plan.keep)
+        crowd = Crowd(door, show, cast, admin, till, plan.seed)
         job_ids = await crowd.play(plan.jobs)
-        return await _audit(house, show, job_ids, keep=plan.keep)
+        return await _audit(house, show, crowd.clients[0], job_ids, keep=plan.keep)
     finally:
+        await till.close()
         await door.close()
 
 
 async def _audit(
-    house: House, show: Show, job_ids: Sequence[str], branches: Sequence[str] = (), *, keep: bool
+    house: House,
+    show: Show,
+    client: Person,
+    job_ids: Sequence[str],
+    branches: Sequence[str] = (),
+    *,
+    keep: bool,
 ) -> bool:
     show.section("The demo checks its own books")
     checks = await _checks(house, job_ids, branches)
@@ -88,11 +99,12 @@ async def _audit(
     show.section("Where to look")
     last = job_ids[-1] if job_ids else ""
     for title, workflow_id in (
+        ("the subscription", subscription_workflow_id(client.id)),
         ("the job", job_workflow_id(last)),
         ("its payout", payout_workflow_id(last)),
         ("its ratings", ratings_workflow_id(last)),
     ):
-        show.console.print(f"  {title:<12} {escape(house.workflow_url(workflow_id))}", soft_wrap=True)
+        show.console.print(f"  {title:<16} {escape(house.workflow_url(workflow_id))}", soft_wrap=True)
     if not keep:
         show.note("These pages end with the demo; with --keep it stays until Ctrl-C.")
     return agreed

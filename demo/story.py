@@ -1,4 +1,4 @@
-"""The story of one job, from the post to the worker's bank, told while it happens."""
+"""The story of one job, from the client's payment for a tier to the worker's bank, told while it happens."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from app.seed.people import Cast
 from demo import briefs
+from demo.checkout import CARD, Till
 from demo.door import Door, Json, LateError, Person, RefusedError, until
 from demo.show import Show, credits_text, dollars_text, show_cards, skill_names
 
@@ -26,12 +27,14 @@ class Story:
     cast: Cast
     client: Person
     admin: Person
+    till: Till
     offer_window_seconds: int
     job_id: str = ""
     people: dict[str, Person] = field(default_factory=dict)
 
     async def play(self) -> None:
-        """From the post to the ratings."""
+        """From the checkout to the bank."""
+        await self.subscribed()
         await self.post()
         await self.read_and_ranked()
         await self.declined()
@@ -41,6 +44,34 @@ class Story:
         await self.paid(worker)
         await self.rated(worker)
         await self.banked(worker)
+
+    async def subscribed(self) -> None:
+        """The client pays for a tier on Stripe's page, and the credits come by Stripe's word alone."""
+        self.show.section("A client subscribes")
+        tier = self.cast.clients[0].tier
+        sold = next(
+            one for one in (await self.client.get("/subscriptions/tiers"))["tiers"] if one["name"] == tier
+        )
+        self._say_client(
+            f"has no credits yet, and chooses the tier {tier}: {dollars_text(sold['priceUsdCents'])} a month for "
+            f"{credits_text(sold['credits'])}"
+        )
+        page = await self.till.choose(self.client, tier)
+        self._say(f"answers with a page of Stripe's to pay on: {escape(page.url)}")
+        self._say_client(
+            f"opens it, types in the test card {_spaced(CARD)} and presses “{escape(page.button)}”"
+        )
+        back = await self.till.pay(self.client, page)
+        self._say_stripe(f"takes the money, and leads back to {escape(back)}")
+        now = await self.till.granted(self.client)
+        events = await self.till.events(page)
+        self._say_stripe(
+            f"told it in {len(events)} signed events: {escape(', '.join(dict.fromkeys(events)))}"
+        )
+        self._say(
+            f"read it all from Stripe again, whichever came first, and granted [bold]{credits_text(now['available'])}"
+            f"[/bold], once; the subscription is {now['status']} and {now['next']} at {_day(now['nextAt'])}"
+        )
 
     async def post(self) -> None:
         """The client posts, with a file."""
@@ -144,10 +175,8 @@ class Story:
             f"{credits_text(credits_['available'])} left and {credits_text(credits_['held'])} held"
         )
         job = await until(self._admin_view, _is_paid, "the payout", seconds=30)
-        self.show.line(
-            "stripe",
-            f"transfer of [bold]{dollars_text(job['price']['earnedUsdCents'])}[/bold] to {worker.name} sent",
-            name="sandbox",
+        self._say_stripe(
+            f"transfer of [bold]{dollars_text(job['price']['earnedUsdCents'])}[/bold] to {worker.name} sent"
         )
 
     async def rated(self, worker: Person) -> None:
@@ -186,11 +215,9 @@ class Story:
             partial(worker.get, "/payments/payouts"), _is_banked, "the bank payout", seconds=30
         )
         payout = payouts["items"][0]
-        self.show.line(
-            "stripe",
+        self._say_stripe(
             f"payout of [bold]{dollars_text(payout['amountUsdCents'])}[/bold] to {worker.name}'s bank "
-            f"{payout['status']}",
-            name="sandbox",
+            f"{payout['status']}"
         )
 
     # -- inside ----------------------------------------------------------------------------------------------
@@ -241,11 +268,23 @@ class Story:
     def _say(self, text: str) -> None:
         self.show.line("nimmit", text)
 
+    def _say_stripe(self, text: str) -> None:
+        self.show.line("stripe", text, name="sandbox")
+
     def _say_client(self, text: str) -> None:
         self.show.line("client", text, name=self.client.name)
 
     def _say_worker(self, worker: Person, text: str) -> None:
         self.show.line("worker", text, name=worker.name)
+
+
+def _spaced(card: str) -> str:
+    """A card's number as it stands on the card."""
+    return " ".join(card[start : start + 4] for start in range(0, len(card), 4))
+
+
+def _day(instant: str) -> str:
+    return instant[:10]
 
 
 def _detail(refused: RefusedError) -> str:

@@ -52,10 +52,11 @@ class Seeder:
     credits: Credits
     payments: PaymentGateway
 
-    async def write(self, cast: Cast) -> Seeded:
+    async def write(self, cast: Cast, *, subscribed: bool = True) -> Seeded:
         """Write everybody who is not there yet, with payout accounts, subscriptions and histories.
 
-        A person is known by their e-mail: one who has an account already keeps it, whatever its id.
+        A person is known by their e-mail: one who has an account already keeps it, whatever its id. Without
+        `subscribed`, clients have no tier yet: they buy it themselves.
 
         Raises:
             SeedRefusedError: the settings are a production's.
@@ -68,7 +69,8 @@ class Seeder:
         people = [_admin(cast.admin), *map(_client, cast.clients), *map(_worker, cast.workers)]
         new = sum([await self._insert(person | {"passwordHash": password_hash}) for person in people])
         accounts = sum(await self._payout_accounts(cast.workers))
-        subscriptions = sum([await self._subscribe(client) for client in cast.clients])
+        tiers = cast.clients if subscribed else []
+        subscriptions = sum([await self._subscribe(client) for client in tiers])
         if cast.clients:
             await self._histories(cast.clients[0], cast.workers)
         return Seeded(people=new, accounts=accounts, subscriptions=subscriptions)
