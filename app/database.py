@@ -20,6 +20,7 @@ from app.reconciliation import models as reconciliation
 from app.reviews import models as reviews
 from app.settings import Settings
 from app.skills import models as skills
+from app.subscriptions import acts as billing_acts
 from app.subscriptions import models as subscriptions
 from app.timetracking import models as timetracking
 from app.users import models as users
@@ -30,6 +31,7 @@ def document_models() -> list[type[Document]]:
     """Every collection of the platform; each area lists its own in `models.DOCUMENTS`."""
     return [
         *auth.DOCUMENTS,
+        *billing_acts.DOCUMENTS,
         *disputes.DOCUMENTS,
         *idempotency.DOCUMENTS,
         *jobs.DOCUMENTS,

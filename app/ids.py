@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from hashlib import sha256
 
 from bson import ObjectId
 
@@ -13,6 +14,11 @@ ID_PATTERN = r"^[0-9a-f]{24}$"
 def new_id() -> str:
     """A new id, unique without asking anyone and rising with time."""
     return str(ObjectId())
+
+
+def id_from(name: str) -> str:
+    """The id of whatever there is one of by that name: the same each time, so it is made again as it was."""
+    return sha256(name.encode()).hexdigest()[:24]
 
 
 def made_at(value: str) -> datetime:

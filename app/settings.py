@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     dunning_reminder_seconds: list[int] = [3 * 86_400, 8 * 86_400, 14 * 86_400]
     dunning_grace_seconds: int = Field(default=21 * 86_400, gt=0)
 
+    refund_window_days: int = Field(default=14, ge=0)  # after a payment, for what is not used of it
+
     # OpenAI; without a key the rule-based parser reads every brief
     openai_api_key: SecretStr | None = None
     openai_base_url: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
 from pydantic import PlainSerializer, WithJsonSchema
@@ -53,12 +53,18 @@ class EarningMove(ResponseModel):
 
 
 class TransactionView(ResponseModel):
-    """One transaction of one's own book; `credits` for clients, `earnings` for workers."""
+    """One transaction of one's own book; `credits` for clients, `earnings` for workers.
+
+    `status`: a hold is `pending`, one that was given back `released`, all else is `posted`.
+    """
 
     id: str
     kind: str
+    status: Literal["posted", "pending", "released"]
     at: datetime
     job_id: EntityId | None
+    subscription_id: EntityId | None
+    stripe_payment_intent_id: str | None
     reason: str | None
     credits: CreditMove | None = None
     earnings: EarningMove | None = None
@@ -153,7 +159,14 @@ def _below(page: PageRequest, scope: str) -> int | None:
 
 def _transaction(row: Transaction) -> TransactionView:
     view = TransactionView(
-        id=row.id, kind=row.kind.value, at=row.created_at, job_id=row.job_id, reason=row.reason
+        id=row.id,
+        kind=row.kind.value,
+        status=row.status,
+        at=row.created_at,
+        job_id=row.job_id,
+        subscription_id=row.subscription_id,
+        stripe_payment_intent_id=row.stripe_payment_intent_id,
+        reason=row.reason,
     )
     if row.worker_id is None:
         view.credits = CreditMove(

@@ -1,34 +1,30 @@
-"""Subscriptions: the tiers, subscribing on Stripe's page, changing, leaving, packs of credits, invoices."""
+"""Subscriptions: the tiers, subscribing on Stripe's page, changing, leaving, packs of credits."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
 
-import structlog
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import ConfigDict
 from starlette.responses import Response
-from temporalio.service import RPCError
 
+from api.billing_desk import SubscriptionDeskDep, have_books_follow
 from api.dependencies import CreditsDep, OpenResourcesDep
 from api.idempotency import IdempotencyDep
 from api.openapi import AUTHENTICATED, CREATING, WITH_BODY, problems
 from api.security import ClientOnly
 from api.state import Resources
-from api.types import CreditsOut, RequestModel, ResponseModel
-from app.gateways.billing import CheckoutSession, Invoice
-from app.subscriptions.desk import Changed, SubscriptionDesk
+from api.types import CreditsOut, EntityId, RequestModel, ResponseModel
+from app.gateways.billing import CheckoutSession
+from app.subscriptions.desk import Changed
 from app.subscriptions.models import Subscription, SubscriptionStatus
 from app.subscriptions.packs import PACKS, PackName
 from app.subscriptions.store import get_subscription
 from app.subscriptions.tiers import TIERS, TierName
-from workflows.billing import hand_to_client
 
 router = APIRouter(prefix="/subscriptions", tags=["subscriptions"])
 as_drawn = APIRouter(prefix="/subs", tags=["subs"])
-_log = structlog.stdlib.get_logger(__name__)
 
 
 class TierView(ResponseModel):
@@ -99,6 +95,7 @@ class LotView(ResponseModel):
 class SubscriptionView(ResponseModel):
     """A client's subscription. `debt`: credits that were spent before their payment was taken back."""
 
+    id: EntityId
     tier: TierName
     status: SubscriptionStatus
     current_period_start: datetime
@@ -127,37 +124,6 @@ class PortalView(ResponseModel):
 
     url: str
 
-
-class InvoiceView(ResponseModel):
-    """An invoice, with Stripe's page and PDF of it; once paid, both are its receipt."""
-
-    id: str
-    number: str | None
-    status: str
-    total_usd_cents: int
-    paid_usd_cents: int
-    created_at: datetime
-    paid_at: datetime | None
-    url: str | None
-    pdf_url: str | None
-
-
-class Invoices(ResponseModel):
-    """A client's invoices, newest first."""
-
-    items: list[InvoiceView]
-
-
-def _desk(resources: OpenResourcesDep) -> SubscriptionDesk:
-    return SubscriptionDesk(
-        resources.database,
-        resources.billing,
-        resources.credits,
-        portal_url=resources.settings.portal_url,
-    )
-
-
-DeskDep = Annotated[SubscriptionDesk, Depends(_desk)]
 
 _ACT = (*AUTHENTICATED, *CREATING, "wrong-role")
 _SUBSCRIBE = problems(*_ACT, *WITH_BODY, "already-subscribed")
@@ -195,7 +161,7 @@ async def subscribe(
     *,
     body: TierBody,
     principal: ClientOnly,
-    desk: DeskDep,
+    desk: SubscriptionDeskDep,
     resources: OpenResourcesDep,
     idempotency: IdempotencyDep,
 ) -> Response:
@@ -215,6 +181,7 @@ async def me(principal: ClientOnly, credits_: CreditsDep) -> SubscriptionView:
     balance = await credits_.balance(principal.user_id)
     what, at = _next(subscription)
     return SubscriptionView(
+        id=subscription.id,
         tier=subscription.tier,
         status=subscription.status,
         current_period_start=subscription.current_period_start,
@@ -249,7 +216,7 @@ async def change(
     *,
     body: TierBody,
     principal: ClientOnly,
-    desk: DeskDep,
+    desk: SubscriptionDeskDep,
     resources: OpenResourcesDep,
     idempotency: IdempotencyDep,
 ) -> Response:
@@ -267,7 +234,7 @@ async def change(
 
 @router.post("/me/cancel", response_model=ChangedView, responses=problems(*_ACT, "subscription-not-found"))
 async def cancel(
-    principal: ClientOnly, desk: DeskDep, resources: OpenResourcesDep, idempotency: IdempotencyDep
+    principal: ClientOnly, desk: SubscriptionDeskDep, resources: OpenResourcesDep, idempotency: IdempotencyDep
 ) -> Response:
     """End the subscription with its period. Until then it can be resumed."""
 
@@ -280,7 +247,7 @@ async def cancel(
 
 @router.post("/me/resume", response_model=ChangedView, responses=problems(*_ACT, "subscription-not-found"))
 async def resume(
-    principal: ClientOnly, desk: DeskDep, resources: OpenResourcesDep, idempotency: IdempotencyDep
+    principal: ClientOnly, desk: SubscriptionDeskDep, resources: OpenResourcesDep, idempotency: IdempotencyDep
 ) -> Response:
     """Keep a subscription that was to end with its period."""
 
@@ -295,7 +262,7 @@ async def resume(
     "/me/portal",
     responses=problems(*AUTHENTICATED, "wrong-role", "subscription-not-found", "outcome-unknown"),
 )
-async def portal(principal: ClientOnly, desk: DeskDep) -> PortalView:
+async def portal(principal: ClientOnly, desk: SubscriptionDeskDep) -> PortalView:
     """A link to Stripe's portal, where cards are changed and missing payments are made."""
     return PortalView(url=await desk.portal(principal.user_id))
 
@@ -310,7 +277,7 @@ async def top_up(
     *,
     body: PackBody,
     principal: ClientOnly,
-    desk: DeskDep,
+    desk: SubscriptionDeskDep,
     resources: OpenResourcesDep,
     idempotency: IdempotencyDep,
 ) -> Response:
@@ -323,18 +290,8 @@ async def top_up(
     return await idempotency.run(principal.user_id, body, work)
 
 
-@router.get("/invoices", responses=problems(*AUTHENTICATED, "wrong-role"))
-async def invoices(principal: ClientOnly, desk: DeskDep) -> Invoices:
-    """One's own invoices and receipts, newest first."""
-    return Invoices(items=[_invoice(invoice) for invoice in await desk.invoices(principal.user_id)])
-
-
 async def _told(resources: Resources, client_id: str, changed: Changed) -> ChangedView:
-    """Have the books follow now; if Temporal is away, Stripe's own event will do it."""
-    try:
-        await hand_to_client(resources.temporal, resources.settings, client_id, None)
-    except (RPCError, RuntimeError) as error:
-        _log.warning("subscription_not_told", fault=type(error).__name__)
+    await have_books_follow(resources, client_id)
     return ChangedView(
         tier=changed.tier,
         status=changed.status,
@@ -355,17 +312,3 @@ def _next(subscription: Subscription) -> tuple[Next, datetime | None]:
 
 def _checkout(session: CheckoutSession) -> CheckoutView:
     return CheckoutView(session_id=session.id, url=session.url or "", expires_at=session.expires_at)
-
-
-def _invoice(invoice: Invoice) -> InvoiceView:
-    return InvoiceView(
-        id=invoice.id,
-        number=invoice.number,
-        status=invoice.status,
-        total_usd_cents=invoice.total,
-        paid_usd_cents=invoice.amount_paid,
-        created_at=invoice.created_at,
-        paid_at=invoice.paid_at,
-        url=invoice.page_url,
-        pdf_url=invoice.pdf_url,
-    )

@@ -6,6 +6,7 @@ the business act, and what it makes carries metadata to find it by.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -123,6 +124,9 @@ class Charge:
     amount: int
     amount_refunded: int
     disputed: bool
+    currency: str
+    created_at: datetime
+    receipt_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,16 +136,27 @@ class Refund:
     id: str
     amount: int
     status: str
+    created_at: datetime
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ChargeDispute:
-    """A charge taken back by the client's bank. `status` is Stripe's word; inquiries begin with `warning_`."""
+    """A charge taken back by the client's bank. `status` is Stripe's word; inquiries begin with `warning_`.
+
+    Evidence is taken until `due_at`, None once there is no more to say. `evidence` is what was given so far.
+    """
 
     id: str
     amount: int
     status: str
     reason: str
+    charge_id: str
+    payment_id: str | None
+    created_at: datetime
+    due_at: datetime | None = None
+    submissions: int = 0
+    evidence: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -210,6 +225,22 @@ class BillingGateway(Protocol):
     async def list_refunds(self, charge_id: str) -> list[Refund]: ...
 
     async def list_disputes(self, charge_id: str) -> list[ChargeDispute]: ...
+
+    async def create_refund(
+        self, payment_id: str, cents: int, *, metadata: Mapping[str, str], idempotency_key: str
+    ) -> Refund: ...
+
+    async def disputes_page(
+        self, *, limit: int, after: str | None = None
+    ) -> tuple[list[ChargeDispute], bool]: ...
+
+    async def retrieve_dispute(self, dispute_id: str) -> ChargeDispute: ...
+
+    async def answer_dispute(
+        self, dispute_id: str, evidence: Mapping[str, str], *, submit: bool, idempotency_key: str
+    ) -> ChargeDispute: ...
+
+    async def concede_dispute(self, dispute_id: str, *, idempotency_key: str) -> ChargeDispute: ...
 
     async def client_of_customer(self, customer_id: str) -> str | None: ...
 

@@ -1,8 +1,8 @@
-"""Stripe Billing: customers, prices, checkout, subscriptions, invoices, and the money that goes back."""
+"""Stripe Billing: customers, prices, checkout, subscriptions, invoices. The money that goes back is beside it."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -12,8 +12,6 @@ from app.gateways.billing import (
     CLIENT_ID,
     PACK,
     BilledSubscription,
-    Charge,
-    ChargeDispute,
     CheckoutSession,
     EventSeen,
     Invoice,
@@ -21,15 +19,15 @@ from app.gateways.billing import (
     Payment,
     Price,
     PriceWanted,
-    Refund,
 )
 from app.gateways.payments import InvalidPaymentRequest
-from app.gateways.stripe_client import CURRENCY, StripeConnection, every, metadata_of, translated
+from app.gateways.stripe_client import CURRENCY, every, id_of, instant, metadata_of, translated
+from app.gateways.stripe_money_back import StripeMoneyBack
 
 _PAGE = 100
 
 
-class StripeBilling(StripeConnection):
+class StripeBilling(StripeMoneyBack):
     """`BillingGateway` over Stripe's own SDK."""
 
     @cached_property
@@ -75,7 +73,7 @@ class StripeBilling(StripeConnection):
             found = await translated(resource.retrieve_async(payment_or_charge_id))
         except InvalidPaymentRequest:
             return None
-        return _id_of(found.customer)
+        return id_of(found.customer)
 
     # -- prices
 
@@ -227,7 +225,7 @@ class StripeBilling(StripeConnection):
         params: Any = {"invoice": invoice_id, "limit": _PAGE}
         async for one in every(self._stripe.v1.invoice_payments.list_async(params)):
             if one.status == "paid":
-                return _id_of(one.payment.payment_intent)
+                return id_of(one.payment.payment_intent)
         return None
 
     async def list_payments(self, customer_id: str) -> list[Payment]:
@@ -236,24 +234,6 @@ class StripeBilling(StripeConnection):
         return [_payment(one) async for one in every(self._stripe.v1.payment_intents.list_async(params))][
             ::-1
         ]
-
-    async def list_charges(self, customer_id: str) -> list[Charge]:
-        """All of a customer's charges that succeeded, oldest first."""
-        params: Any = {"customer": customer_id, "limit": _PAGE}
-        found = [one async for one in every(self._stripe.v1.charges.list_async(params)) if one.paid]
-        return [_charge(one) for one in reversed(found)]
-
-    async def list_refunds(self, charge_id: str) -> list[Refund]:
-        """A charge's refunds, oldest first."""
-        params: Any = {"charge": charge_id, "limit": _PAGE}
-        found = [one async for one in every(self._stripe.v1.refunds.list_async(params))]
-        return [Refund(one.id, one.amount, one.status or "pending") for one in reversed(found)]
-
-    async def list_disputes(self, charge_id: str) -> list[ChargeDispute]:
-        """A charge's disputes, oldest first."""
-        params: Any = {"charge": charge_id, "limit": _PAGE}
-        found = [one async for one in every(self._stripe.v1.disputes.list_async(params))]
-        return [ChargeDispute(one.id, one.amount, one.status, one.reason) for one in reversed(found)]
 
     async def undelivered_events(self, *, since: datetime) -> list[EventSeen]:
         """Events that no endpoint of ours has taken, oldest first; Stripe keeps them for 30 days."""
@@ -267,7 +247,7 @@ class StripeBilling(StripeConnection):
             EventSeen(
                 id=one.id,
                 type=one.type,
-                created_at=_instant(one.created),
+                created_at=instant(one.created),
                 object=one.data.object.to_dict(),
                 account=one.account,
             )
@@ -283,17 +263,8 @@ def _change(subscription: BilledSubscription, price: Price, at: datetime) -> dic
     }
 
 
-def _id_of(found: Any) -> str | None:
-    """An id, whether Stripe sent it alone or with its object."""
-    return found if found is None or isinstance(found, str) else str(found.id)
-
-
-def _instant(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
 def _maybe(seconds: int | None) -> datetime | None:
-    return None if seconds is None else _instant(seconds)
+    return None if seconds is None else instant(seconds)
 
 
 def _price(price: stripe.Price) -> Price:
@@ -315,7 +286,7 @@ def _session(session: stripe.checkout.Session) -> CheckoutSession:
         id=session.id,
         url=session.url,
         status=session.status or "open",
-        expires_at=_instant(session.expires_at),
+        expires_at=instant(session.expires_at),
     )
 
 
@@ -323,15 +294,15 @@ def _subscription(subscription: stripe.Subscription) -> BilledSubscription:
     item = subscription["items"].data[0]
     return BilledSubscription(
         id=subscription.id,
-        customer_id=_id_of(subscription.customer) or "",
+        customer_id=id_of(subscription.customer) or "",
         status=subscription.status,
         item_id=item.id,
         price_id=item.price.id,
-        period_start=_instant(item.current_period_start),
-        period_end=_instant(item.current_period_end),
+        period_start=instant(item.current_period_start),
+        period_end=instant(item.current_period_end),
         cancel_at_period_end=subscription.cancel_at_period_end,
         ended_at=_maybe(subscription.ended_at),
-        created_at=_instant(subscription.created),
+        created_at=instant(subscription.created),
     )
 
 
@@ -339,8 +310,8 @@ def _invoice(invoice: stripe.Invoice) -> Invoice:
     details = invoice.parent.subscription_details if invoice.parent else None
     return Invoice(
         id=getattr(invoice, "id", "") or "",
-        customer_id=_id_of(invoice.customer) or "",
-        subscription_id=_id_of(details.subscription) if details else None,
+        customer_id=id_of(invoice.customer) or "",
+        subscription_id=id_of(details.subscription) if details else None,
         status=invoice.status or "draft",
         reason=invoice.billing_reason or "manual",
         currency=invoice.currency,
@@ -348,7 +319,7 @@ def _invoice(invoice: stripe.Invoice) -> Invoice:
         amount_due=invoice.amount_due,
         amount_paid=invoice.amount_paid,
         attempted=invoice.attempted,
-        created_at=_instant(invoice.created),
+        created_at=instant(invoice.created),
         lines=tuple(_line(line) for line in invoice.lines.data),
         number=invoice.number,
         paid_at=_maybe(invoice.status_transitions.paid_at),
@@ -362,11 +333,11 @@ def _line(line: stripe.InvoiceLineItem) -> InvoiceLine:
     pricing = line.pricing.price_details if line.pricing else None
     item = line.parent.subscription_item_details if line.parent else None
     return InvoiceLine(
-        price_id=_id_of(pricing.price) if pricing else None,
+        price_id=id_of(pricing.price) if pricing else None,
         amount=line.amount,
         proration=item is not None and item.proration,
-        period_start=_instant(line.period.start),
-        period_end=_instant(line.period.end),
+        period_start=instant(line.period.start),
+        period_end=instant(line.period.end),
         quantity=line.quantity or 1,
     )
 
@@ -374,20 +345,10 @@ def _line(line: stripe.InvoiceLineItem) -> InvoiceLine:
 def _payment(intent: stripe.PaymentIntent) -> Payment:
     return Payment(
         id=intent.id,
-        customer_id=_id_of(intent.customer),
+        customer_id=id_of(intent.customer),
         status=intent.status,
         currency=intent.currency,
         amount_received=intent.amount_received,
-        created_at=_instant(intent.created),
+        created_at=instant(intent.created),
         metadata=metadata_of(intent.metadata),
-    )
-
-
-def _charge(charge: stripe.Charge) -> Charge:
-    return Charge(
-        id=charge.id,
-        payment_id=_id_of(charge.payment_intent),
-        amount=charge.amount,
-        amount_refunded=charge.amount_refunded,
-        disputed=charge.disputed,
     )

@@ -6,6 +6,7 @@ import functools
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, NoReturn, Protocol, Self, TypeVar
 
 import httpx2
@@ -175,3 +176,13 @@ def metadata_of(metadata: stripe.StripeObject | dict[str, str] | None) -> dict[s
     if metadata is None:
         return {}
     return dict(metadata if isinstance(metadata, dict) else metadata.to_dict())
+
+
+def id_of(found: Any) -> str | None:
+    """An id, whether Stripe sent it alone or with its object."""
+    return found if found is None or isinstance(found, str) else str(found.id)
+
+
+def instant(seconds: int) -> datetime:
+    """A time of Stripe's, which counts seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC)

@@ -74,6 +74,22 @@ ADMIN: dict[NoticeType, Entry] = {
         link="{{ portal_url }}/admin/payments",
         reads=keys_of("reason"),
     ),
+    "billing.disputed": Entry(
+        title="A client's bank disputes a payment",
+        message=(
+            "A payment{% if amount_usd_cents is defined %} of {{ amount_usd_cents | usd }}{% endif %} is disputed"
+            "{% if reason is defined and reason %} ({{ reason | truncate(40) }}){% endif %}."
+        ),
+        more=(
+            (
+                "{% if deadline is defined %}Evidence is taken until {{ deadline | when(zone) }}; without it the "
+                "dispute is lost.{% endif %}"
+            ),
+        ),
+        action="Answer it",
+        link="{{ portal_url }}/admin/payments/disputes",
+        reads=keys_of("amount_usd_cents", "reason", "deadline"),
+    ),
     "ledger.differences": Entry(
         title="The books do not agree",
         message=(

@@ -55,6 +55,7 @@ NoticeType = Literal[
     "subscription.payment_reminder",
     "subscription.suspended",
     "billing.fault",
+    "billing.disputed",
 ]
 MailType = Literal["auth.verify_email", "auth.already_registered"]
 

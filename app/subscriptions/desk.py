@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.errors import DependencyUnavailableError, OutcomeUnknownError
-from app.gateways.billing import BilledSubscription, BillingGateway, CheckoutSession, Invoice, Price
+from app.gateways.billing import BilledSubscription, BillingGateway, Charge, CheckoutSession, Invoice, Price
 from app.gateways.payments import GatewayUnavailable, InvalidPaymentRequest
 from app.ids import made_at
 from app.money.credits import Credits
@@ -165,6 +165,18 @@ class SubscriptionDesk:
         async with _asking(reading=True):
             found = await self._gateway.list_invoices(customer_id)
         return [invoice for invoice in reversed(found) if invoice.status != "draft"]
+
+    async def charges(self, client_id: str) -> list[Charge]:
+        """What the client has paid, newest first.
+
+        Raises:
+            DependencyUnavailableError: Stripe does not answer.
+        """
+        customer_id = await find_customer(self._database, client_id)
+        if customer_id is None:
+            return []
+        async with _asking(reading=True):
+            return (await self._gateway.list_charges(customer_id))[::-1]
 
     async def _set_end(self, client_id: str, act_id: str, *, wanted: bool) -> Changed:
         async with _asking():

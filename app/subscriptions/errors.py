@@ -62,3 +62,35 @@ class PaymentDeclinedError(DomainError):
 
     def __init__(self) -> None:
         super().__init__("The payment was declined. Check the card in the portal, then try again.")
+
+
+class RefundBeyondPolicyError(DomainError):
+    """The policy does not allow as much. Amounts in USD cents; an admin may go up to the second, with a reason."""
+
+    code = "refund-beyond-policy"
+
+    def __init__(self, *, allowed_usd_cents: int, at_most_usd_cents: int, ground: str) -> None:
+        super().__init__(
+            "The refund policy does not allow as much. Ask for an exception with beyondPolicy, up to what is left.",
+            allowedUsdCents=allowed_usd_cents,
+            atMostUsdCents=at_most_usd_cents,
+            ground=ground,
+        )
+
+
+class BillingRefusedError(DomainError):
+    """Stripe does not take an admin's act; nothing moved. `reason` is Stripe's code, if it has one."""
+
+    code = "billing-refused"
+
+    def __init__(self, reason: str | None) -> None:
+        super().__init__("Stripe does not accept this; nothing was changed.", reason=reason)
+
+
+class DisputeClosedError(DomainError):
+    """The dispute takes no evidence any more: it is with the bank, or decided."""
+
+    code = "dispute-closed"
+
+    def __init__(self, status: str) -> None:
+        super().__init__("This dispute takes no evidence any more.", status=status)

@@ -89,6 +89,7 @@ class PaidGrant(CamelDocument):
 
     class Settings:
         name = "paid_grants"
+        indexes: ClassVar[list[IndexModel]] = [IndexModel([("paymentId", ASCENDING)], name="payment_id")]
 
 
 DOCUMENTS: list[type[Document]] = [Subscription, BillingCustomer, PaidGrant]

@@ -23,7 +23,7 @@ from app.gateways.billing import (
     Price,
     Refund,
 )
-from app.ids import new_id
+from app.ids import id_from
 from app.money.credits import Credits
 from app.money.journal import Journal
 from app.money.keys import clawback_key, invoice_grant_key, reinstated_key, top_up_key
@@ -155,7 +155,7 @@ class Settlement:
             {
                 "$set": fields,
                 "$setOnInsert": {
-                    "_id": new_id(),
+                    "_id": _subscription_id_of(picture.client_id),
                     "credits": {"available": 0, "held": 0},
                     "createdAt": utcnow(),
                 },
@@ -223,6 +223,7 @@ class Settlement:
             key=grant.grant_key,
             source=source,
             expires_at=grant.expires_at,
+            subscription_id=await self._subscription_id(grant),
             stripe_payment_intent_id=grant.payment_id,
             paid_cents=grant.paid_cents or None,
         )
@@ -234,6 +235,13 @@ class Settlement:
             expires_at=grant.expires_at,
         )
         await self._record(grant)
+
+    async def _subscription_id(self, grant: PaidGrant) -> str | None:
+        """The `_id` in `subscriptions` of what was paid for; a pack belongs to none. It never changes for a client."""
+        if grant.subscription_id is None:
+            return None
+        found = await self._database["subscriptions"].find_one({"userId": grant.client_id}, {"_id": 1})
+        return str(found["_id"]) if found else _subscription_id_of(grant.client_id)
 
     async def _record(self, grant: PaidGrant) -> None:
         fields = grant.model_dump(by_alias=True, exclude={"id"})
@@ -287,6 +295,15 @@ class Settlement:
             await self._reinstate(grant, refund.id, refund.amount, reason="the refund failed")
 
     async def _settle_dispute(self, grant: PaidGrant, dispute: ChargeDispute) -> None:
+        if dispute.due_at is not None:
+            await self._tell(
+                None,
+                "billing.disputed",
+                f"payment-disputed:{dispute.id}",
+                amount_usd_cents=dispute.amount,
+                reason=dispute.reason.replace("_", " "),
+                deadline=dispute.due_at,
+            )
         if dispute.status.startswith("warning_"):
             return  # an inquiry takes no money
         if dispute.status in ("won", "prevented"):
@@ -344,6 +361,10 @@ class Settlement:
         """The admins, once for each thing that does not fit."""
         for stripe_id, reason in picture.faults.items():
             await self._tell(None, "billing.fault", f"billing-fault:{stripe_id}", reason=reason)
+
+
+def _subscription_id_of(client_id: str) -> str:
+    return id_from(f"subscription:{client_id}")
 
 
 def _status(word: str) -> SubscriptionStatus:

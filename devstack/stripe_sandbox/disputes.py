@@ -163,7 +163,7 @@ def _update(call: Call) -> Object:
     details = dispute["evidence_details"]
     details["has_evidence"] = any(dispute["evidence"][name] for name in _EVIDENCE)
     submits = params.get("submit", bool(evidence))
-    if submits and evidence:
+    if submits and details["has_evidence"]:  # what was only kept before is submitted with it
         details["submission_count"] += 1
         warning = dispute["status"].startswith("warning")
         dispute["status"] = "warning_under_review" if warning else "under_review"

@@ -238,6 +238,7 @@ async def test_who_is_shut_out_gets_in_nowhere(world: World, how: str) -> None:
             "notification_id": "x",
             "version": 1,
             "client_id": job_id,
+            "dispute_id": "du_1",
             "month": "2026-11",
             "report_id": job_id,
             "number": 1,

@@ -42,6 +42,8 @@ async def test_a_paid_checkout_grants_the_period_once_and_writes_the_subscriptio
     usd = {leg["account"]: leg["amount"] for leg in row["legs"] if leg["currency"] == "USD"}
     assert usd["platform:stripe_clearing"] == GROWTH.price_cents
     assert row["stripePaymentIntentId"] == await buyer.payment()
+    assert (row["clientId"], row["subscriptionId"]) == (buyer.id, stored["_id"])
+    assert (row["amount"], row["status"]) == (GROWTH.credits_per_period, "posted")
     assert await buyer.notices() == ["subscription.credits_granted"]
 
 

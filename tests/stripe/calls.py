@@ -148,9 +148,11 @@ async def _money_back(sdk: stripe.StripeClient, control: SandboxControl, worker:
     dispute = await control.open_dispute(intent.id)
     await sdk.v1.disputes.retrieve_async(dispute)
     await sdk.v1.disputes.list_async({"payment_intent": intent.id})
+    await sdk.v1.disputes.list_async({"limit": 20})
     await sdk.v1.disputes.update_async(
         dispute, {"evidence": {"product_description": "Work done"}, "submit": False}
     )
+    await sdk.v1.disputes.update_async(dispute, {"evidence": {}, "submit": True})
     await sdk.v1.disputes.close_async(dispute)
     transfer = await sdk.v1.transfers.create_async(
         {"amount": 5_000, "currency": "usd", "destination": worker}
