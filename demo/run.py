@@ -38,7 +38,7 @@ class Plan:
     @property
     def offer_window_seconds(self) -> int:
         """Short, so that a lapse can be watched; longer where workers look now and then, or log in first."""
-        return 5 if self.jobs is None and not self.branches else 12
+        return 12 if self.jobs is not None else 8 if self.branches else 5
 
     def cast(self) -> Cast:
         """Everybody that this takes."""

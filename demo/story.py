@@ -16,6 +16,7 @@ from demo.door import Door, Json, LateError, Person, RefusedError, until
 from demo.show import Show, credits_text, dollars_text, show_cards, skill_names
 
 _OPEN = "open"
+_PAID = "checkout.session.completed"
 
 
 @dataclass(slots=True)
@@ -64,7 +65,9 @@ class Story:
         back = await self.till.pay(self.client, page)
         self._say_stripe(f"takes the money, and leads back to {escape(back)}")
         now = await self.till.granted(self.client)
-        events = await self.till.events(page)
+        events = await until(
+            partial(self.till.events, page), lambda seen: _PAID in seen, f"the event {_PAID}", every=0.5
+        )
         self._say_stripe(
             f"told it in {len(events)} signed events: {escape(', '.join(dict.fromkeys(events)))}"
         )

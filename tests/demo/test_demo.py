@@ -18,7 +18,11 @@ from devstack.services import ROOT
 
 _TOLD = (
     "30 workers with payout accounts, 1 client, one admin",
-    "Offers lapse after 5 s here, instead of 15 minutes",
+    "Offers lapse after 8 s here, instead of 15 minutes",
+    "has no credits yet, and chooses the tier growth: $699.00 a month for 30.00 credits",
+    "presses “Subscribe USD 699.00”",
+    "checkout.session.completed",
+    "granted 30.00 credits, once; the subscription is active and renews at",
     "uploads menu-and-notes.md by a presigned URL, and it is confirmed",
     "read by rules",
     "priced at 7.60 credits",
@@ -33,7 +37,14 @@ _TOLD = (
     "transfer of $120.00",
     "reveals the rating of the worker",
     "reveals the rating of the client",
+    "payout of $120.00 to",
+    "withdraws; the price stays held, and the search begins anew",
+    "cancels on those terms",
+    "agrees; that much more is held",
+    "rules: 60% to the worker, the rest back",
+    "side roads settled 1 cancelled, 3 completed",
     "You have been paid for",
+    "1 invoices, $699.00 in the Stripe sandbox",
     "1 in the Stripe sandbox",
     "0 open holds",
     "All books agree.",
@@ -78,13 +89,14 @@ def _read_until(running: subprocess.Popen[str], sign: str) -> str:
     raise AssertionError(f"it never said {sign!r}:\n{said}")
 
 
-def test_one_job_from_post_to_payout_then_it_stays_until_told(tmp_path: Path) -> None:
-    with _demo("--keep", NIMMIT_DEMO_DIR=str(tmp_path / "kept")) as running:
+def test_from_checkout_to_bank_with_the_side_roads_then_it_stays_until_told(tmp_path: Path) -> None:
+    with _demo("--keep", "--branches", NIMMIT_DEMO_DIR=str(tmp_path / "kept")) as running:
         said = _read_until(running, "Data and logs are in")
         plain = " ".join(said.split())
         missing = [line for line in _TOLD if line not in plain]
         assert missing == [], said
         assert "WRONG" not in said
+        assert re.search(r"the subscription +http\S+/workflows/subscription-[0-9a-f]{24}", said)
         page = re.search(r"the job +(http\S+/namespaces/\S+/workflows/job-[0-9a-f]{24})", said)
         assert page is not None
         assert httpx2.get(page[1], timeout=20).status_code == 200
