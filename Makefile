@@ -12,7 +12,7 @@ BARE_PYTHON := $(firstword $(foreach name,python3 python3.13 python3.12 python3.
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: services ## One job from post to payout, live in the terminal (ARGS="--keep", "--jobs 50", "--branches")
+demo: services ## From checkout to bank with one job, live in the terminal (ARGS="--keep", "--jobs 50", "--branches")
 	@$(PYTHON) -m demo $(ARGS)
 
 dev: services ## Start everything with its URLs, until Ctrl-C; data survives
