@@ -9,6 +9,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from temporalio import activity
 from temporalio.client import Client
 
+from activities.heartbeat import beating
 from app.gateways.billing import BillingGateway
 from app.gateways.payments import AccountCannotReceive, InvalidPaymentRequest, PaymentGateway
 from app.money.credits import Credits
@@ -61,6 +62,7 @@ class BillingActivities:
         self._client, self._settings = client, settings
 
     @activity.defn(name=BillingActivity.SETTLE_BILLING)
+    @beating
     async def settle_billing(self, request: SettleBilling) -> BillingState:
         """Settle all that Stripe knows of the client; then the events that told of it are handled.
 
@@ -87,6 +89,7 @@ class BillingActivities:
         await enqueue(self._database, [OutboxEntry.of(notice, key=key)])
 
     @activity.defn(name=BillingActivity.SUSPEND_SUBSCRIPTION)
+    @beating
     async def suspend_subscription(self, request: SuspendSubscription) -> Suspended:
         """End it at Stripe, unless it was paid at the last moment. Granted credits stay until they lapse.
 
@@ -110,6 +113,7 @@ class BillingActivities:
         return Suspended(suspended=True)
 
     @activity.defn(name=BillingActivity.ROUTE_EVENT)
+    @beating
     async def route_event(self, facts: EventFacts) -> RoutedEvent:
         """Find whom an event concerns, by asking Stripe, and hand it on.
 

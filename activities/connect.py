@@ -8,6 +8,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from temporalio import activity
 from temporalio.client import Client
 
+from activities.heartbeat import beating
 from app.gateways.payments import PaymentGateway
 from app.payouts.accounts import handle_account_updated
 from app.payouts.bank import BankPayouts
@@ -70,6 +71,7 @@ class ConnectActivities:
         return await self._bank.payees(after=request.after, limit=request.limit)
 
     @activity.defn(name=FollowerActivity.PAY_OUT)
+    @beating
     async def pay_out(self, request: PayOut) -> PaidOut:
         """Pay out a worker's balance, if it is enough.
 
@@ -82,6 +84,7 @@ class ConnectActivities:
         return PaidOut(status=payout.status, amount_usd_cents=payout.amount_usd_cents)
 
     @activity.defn(name=FollowerActivity.FOLLOW_PAYOUTS)
+    @beating
     async def follow_payouts(self) -> int:
         """Look again at every payout that is not settled; how many there were."""
         return await self._bank.follow_open()

@@ -7,6 +7,7 @@ from typing import Any
 from pymongo.asynchronous.database import AsyncDatabase
 from temporalio import activity
 
+from activities.heartbeat import beating
 from app.gateways.payments import (
     AccountCannotReceive,
     GatewayUnavailable,
@@ -50,6 +51,7 @@ class PayoutActivities:
         return PayoutDue(usd_cents=due, disputed=disputed)
 
     @activity.defn(name=FollowerActivity.SEND_TRANSFER)
+    @beating
     async def send_transfer(self, request: SendTransfer) -> TransferOutcome:
         """Move the pay, or find that it was moved, or say why it cannot be.
 
@@ -104,6 +106,7 @@ class PayoutActivities:
         await self._record(request)
 
     @activity.defn(name=FollowerActivity.TAKE_BACK)
+    @beating
     async def take_back(self, request: TakeBack) -> TakenBack:
         """Take pay back after a ruling: from the transfer if there is one, in the worker's book in any case.
 

@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from app.payouts.models import BankPayoutStatus
     from app.payouts.terms import run_offset
     from app.settings import Settings
+    from workflows import job_options
     from workflows.contracts import (
         BANK_PAYOUTS_SCHEDULE_ID,
         BANK_PAYOUTS_WORKFLOW,
@@ -81,6 +82,7 @@ class BankPayoutsWorkflow:
             await workflow.execute_activity_method(
                 ConnectActivities.follow_payouts,
                 start_to_close_timeout=timedelta(minutes=10),
+                heartbeat_timeout=job_options.HEARTBEAT,
                 retry_policy=RetryPolicy(maximum_attempts=3),
                 summary="Look again at payouts on their way",
             )
@@ -105,6 +107,7 @@ class BankPayoutsWorkflow:
                     ConnectActivities.pay_out,
                     PayOut(worker_id=worker_id, period=period),
                     start_to_close_timeout=_START_TO_CLOSE,
+                    heartbeat_timeout=job_options.HEARTBEAT,
                     schedule_to_close_timeout=_GIVE_UP,
                     retry_policy=_RETRY,
                     summary=f"Pay out the balance of {worker_id}",

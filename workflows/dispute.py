@@ -157,6 +157,7 @@ class DisputeWorkflow(DisputeBase):
                 take_back,
                 task_queue=sibling_task_queue(workflow.info().task_queue, TaskQueue.BILLING),
                 start_to_close_timeout=_TAKE_BACK_TIME,
+                heartbeat_timeout=job_options.HEARTBEAT,
                 retry_policy=job_options.STORE["retry_policy"],
                 summary=f"Take back {dollars_text(take_back.amount_usd_cents)}",
             )

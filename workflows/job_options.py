@@ -49,6 +49,10 @@ DECIDED: ActivityOptions = {
     "retry_policy": STORE["retry_policy"],
 }
 
+# How long an activity that waits for Stripe may be silent, so that one whose worker died is begun again in seconds.
+# Its start-to-close time-out leaves room for the slowest answer of every request, which is minutes.
+HEARTBEAT = timedelta(seconds=15)
+
 # One reading by the model costs a few seconds; after three failures the rules read the brief instead.
 OPENAI_START_TO_CLOSE = timedelta(seconds=30)
 OPENAI_SCHEDULE_TO_CLOSE = timedelta(seconds=120)

@@ -145,6 +145,7 @@ class PayoutWorkflow:
                 PayoutActivities.take_back,
                 self._take_backs[0],
                 start_to_close_timeout=_START_TO_CLOSE,
+                heartbeat_timeout=job_options.HEARTBEAT,
                 retry_policy=_RETRY,
                 summary=f"Take back {dollars_text(self._take_backs[0].amount_usd_cents)}",
             )
@@ -180,6 +181,7 @@ class PayoutWorkflow:
                 number=self._input.number,
             ),
             start_to_close_timeout=_START_TO_CLOSE,
+            heartbeat_timeout=job_options.HEARTBEAT,
             retry_policy=_RETRY,
             summary=f"Transfer {dollars_text(self._view.amount_usd_cents)}, try {number}",
         )

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from app.subscriptions.billing_state import BillingState
     from app.subscriptions.dunning import Dunning
     from app.webhooks.models import EventFacts
+    from workflows import job_options
     from workflows.billing import (
         BILLING_CHANGED_SIGNAL,
         STRIPE_EVENT_WORKFLOW,
@@ -96,6 +97,7 @@ class SubscriptionWorkflow:
             BillingActivities.settle_billing,
             SettleBilling(client_id=self._input.client_id, event_ids=events),
             start_to_close_timeout=_TIMEOUT,
+            heartbeat_timeout=job_options.HEARTBEAT,
             retry_policy=_RETRY,
             summary=f"Read from Stripe and settle, for {len(events)} events",
         )
@@ -147,6 +149,7 @@ class SubscriptionWorkflow:
                 invoice_id=dunning.invoice_id,
             ),
             start_to_close_timeout=_TIMEOUT,
+            heartbeat_timeout=job_options.HEARTBEAT,
             retry_policy=_RETRY,
             summary="End the subscription: the grace period is over",
         )
@@ -201,6 +204,7 @@ class StripeEventWorkflow:
             BillingActivities.route_event,
             facts,
             start_to_close_timeout=_TIMEOUT,
+            heartbeat_timeout=job_options.HEARTBEAT,
             retry_policy=_RETRY,
             summary=facts.type,
         )
