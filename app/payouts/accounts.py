@@ -11,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from app.documents import utcnow
 from app.gateways.payments import AccountCannotReceive, PaymentGateway, RecipientAccount
-from app.jobs.payouts import PayoutStatus, payout_of
+from app.jobs.payouts import SETTLED, payout_of
 from app.users.models import PayoutAccount
 
 Database = AsyncDatabase[dict[str, Any]]
@@ -75,7 +75,7 @@ async def read_account(
 async def handle_account_updated(
     database: Database, gateway: PaymentGateway, account_id: str, *, nudge: Nudge
 ) -> AccountUpdate:
-    """What `account.updated` (and deauthorization) mean: re-read the account, remember it, try held payouts again.
+    """What `account.updated` (and deauthorization) mean: re-read the account, remember it, try what waits for it again.
 
     It trusts nothing of the event but the account's id, so events may come twice, late and in any order. Repeatable.
 
@@ -95,21 +95,23 @@ async def handle_account_updated(
     await _remember(database, worker_id, account_id, state)
     nudged = 0
     if state.transfers_active:
-        for job_id, number in await held_payouts(database, worker_id):
+        for job_id, number in await unsettled_payouts(database, worker_id):
             await nudge(job_id, number)
             nudged += 1
     return AccountUpdate(worker_id=worker_id, transfers_active=state.transfers_active, nudged=nudged)
 
 
-async def held_payouts(database: Database, worker_id: str) -> list[tuple[str, int]]:
-    """The job and the number of each payout to this worker that is held. Rare, so a scan on the embedded store."""
+async def unsettled_payouts(database: Database, worker_id: str) -> list[tuple[str, int]]:
+    """The job and the number of each payout to this worker that is not settled: held, or about to be.
+
+    One that has just found no account may not have written yet that it is held, and would not look again for a day.
+    """
     fields = {"accruals": 1, "payout": 1, "furtherPayouts": 1}
     found = []
     async for job in database["jobs"].find({"accruals.workerId": worker_id}, fields):
         for accrual in job["accruals"]:
             number = int(accrual["number"])
-            held = payout_of(job, number).get("status") == PayoutStatus.HELD.value
-            if accrual["workerId"] == worker_id and held:
+            if accrual["workerId"] == worker_id and payout_of(job, number).get("status") not in SETTLED:
                 found.append((str(job["_id"]), number))
     return found
 

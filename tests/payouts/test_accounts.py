@@ -14,7 +14,7 @@ from app.gateways.payments import GatewayUnavailable, RecipientAccount
 from app.gateways.stripe import StripeGateway
 from app.ids import new_id
 from app.jobs.change import Accrual
-from app.payouts.accounts import handle_account_updated, held_payouts, open_account, read_account
+from app.payouts.accounts import handle_account_updated, open_account, read_account, unsettled_payouts
 from app.users.models import User
 from devstack.stripe_sandbox.control import SandboxControl
 from tests.conftest import Database
@@ -109,7 +109,7 @@ async def test_what_stripe_says_is_remembered_and_a_stale_read_is_not(
     assert (await profile(database, worker_id))["payoutAccount"]["transfersActive"] is False
 
 
-async def test_an_update_nudges_every_held_payout_and_no_other(
+async def test_an_update_nudges_every_payout_that_is_not_settled_and_no_other(
     database: Database, payer: Payer, worker_id: str
 ) -> None:
     client_id, other = await insert_client(database), await insert_worker(database)
@@ -117,6 +117,7 @@ async def test_an_update_nudges_every_held_payout_and_no_other(
     first = await insert_job(database, client_id=client_id, worker_id=worker_id, payout=held)
     await insert_job(database, client_id=client_id, worker_id=worker_id, payout=sent)
     await insert_job(database, client_id=client_id, worker_id=other, payout=held)
+    trying = await insert_job(database, client_id=client_id, worker_id=worker_id, payout=None)
     left = await insert_job(database, client_id=client_id, worker_id=other, payout=held)
     accruals = [
         Accrual(number=1, worker_id=other, usd_cents=PAY),
@@ -136,9 +137,9 @@ async def test_an_update_nudges_every_held_payout_and_no_other(
     assert (update.worker_id, update.transfers_active, nudges.heard) == (worker_id, False, [])
     await payer.control.complete_onboarding(account)
     update = await handle_account_updated(database, payer.gateway, account, nudge=nudges)
-    assert (update.transfers_active, update.nudged) == (True, 2)
-    assert sorted(nudges.heard) == sorted([(first, 1), (left, 2)])
-    assert await held_payouts(database, other) != []
+    assert (update.transfers_active, update.nudged) == (True, 3)
+    assert sorted(nudges.heard) == sorted([(first, 1), (left, 2), (trying, 1)])
+    assert await unsettled_payouts(database, other) != []
     user = User.model_validate(await _whole(database, worker_id))
     assert user.worker_profile is not None
     assert user.worker_profile.can_be_paid
