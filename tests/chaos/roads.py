@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
 
 from app.jobs.policy import JobPolicy
 from tests.e2e.play import Board, rate
-from tests.support.http import Json, Person, RefusedError
+from tests.support.http import Json, LateError, Person, RefusedError
 
 # What may be answered to one who comes late: a definite no is as good as a yes.
 LATE = {"offer-expired", "offer-withdrawn", "job-taken", "worker-at-capacity", "wrong-state"}
@@ -26,12 +27,22 @@ class Cast:
     die: Random
     lapses: bool = True  # now and then an offer gets no answer, which takes its whole window
     answered: int = 0
+    patience_seconds: float = 400
     worker: Person | None = None
 
     async def find_worker(self) -> Person:
-        """Answer offer after offer; an admin assigns when nobody took it."""
+        """Answer offer after offer; an admin assigns when nobody took it.
+
+        Raises:
+            LateError: nobody has the job in time.
+        """
+        deadline = time.monotonic() + self.patience_seconds
         while True:
             job = await self.client.get(f"/jobs/{self.job_id}")
+            if time.monotonic() > deadline:
+                raise LateError(
+                    f"{self.job_id}: nobody within {self.patience_seconds:g} s, it is {job['phase']}"
+                )
             if job["phase"] == "rescue":
                 self.worker = self.die.choice(list(self.board.workers))
                 if await self.taken(

@@ -21,7 +21,7 @@ from random import Random
 import pytest
 
 from app.jobs.models import Job
-from devstack.process import StartError
+from tests.chaos.reaper import Reaper, chosen_seed
 from tests.chaos.roads import EACH_ONCE, ROADS, Cast, Road
 from tests.e2e.checks import ENDED, check_mails, check_timeline, settled, transfers_of
 from tests.e2e.platform import Platform
@@ -33,45 +33,6 @@ KILLS = int(os.environ.get("NIMMIT_CHAOS_KILLS", "100"))
 JOBS = int(os.environ.get("NIMMIT_CHAOS_JOBS", "50"))
 AT_ONCE = 10
 LIMIT_SECONDS = 18 * 60
-VICTIMS = {"worker": 40, "api": 25, "temporal": 20, "mongodb": 15}  # weights
-
-
-@dataclass
-class Reaper:
-    """Kills processes, and starts each again."""
-
-    platform: Platform
-    random: Random
-    kills: int
-    pause_seconds: float = 3.0  # at most, before a kill
-    killed: Counter[str] = field(default_factory=Counter)
-    down: set[str] = field(default_factory=set)
-
-    async def reap(self) -> None:
-        """All the kills. Who was killed is started again at once; meanwhile one more may be killed, but no third."""
-        pair = asyncio.Semaphore(2)
-        async with asyncio.TaskGroup() as group:
-            while self.killed.total() < self.kills:
-                await asyncio.sleep(self.random.uniform(0, self.pause_seconds))
-                await pair.acquire()
-                up = [name for name in VICTIMS if name not in self.down]
-                (name,) = self.random.choices(up, [VICTIMS[name] for name in up])
-                self.down.add(name)
-                self.killed[name] += 1
-                group.create_task(self._kill(name, pair))
-
-    async def _kill(self, name: str, pair: asyncio.Semaphore) -> None:
-        await self.platform.kill(name)
-        while True:
-            try:
-                await self.platform.revive(name)
-                break
-            except (
-                StartError
-            ):  # a worker gives up without Temporal or MongoDB; whoever supervises it starts it again
-                await asyncio.sleep(1)
-        self.down.discard(name)
-        pair.release()
 
 
 @dataclass
@@ -145,14 +106,8 @@ async def _play(platform: Platform, reaper: Reaper, stage: Stage, roads: Sequenc
     assert len(stage.job_ids) >= jobs
 
 
-def _seed() -> str:
-    seed = os.environ.get("NIMMIT_CHAOS_SEED") or str(time.time_ns() % 1_000_000)
-    print(f"NIMMIT_CHAOS_SEED={seed}")  # noqa: T201  # to try the same again
-    return seed
-
-
 async def test_a_few_kills_over_a_job_on_each_road(platform: Platform) -> None:
-    seed = _seed()
+    seed = chosen_seed()
     clients, admin = [await platform.client() for _ in range(2)], await platform.admin()
     workers = [await platform.worker(capacity=8) for _ in range(4)]
     reaper = Reaper(platform, Random(f"reaper:{seed}"), kills=6, pause_seconds=2)
@@ -162,7 +117,7 @@ async def test_a_few_kills_over_a_job_on_each_road(platform: Platform) -> None:
 
 @pytest.mark.chaos
 async def test_a_hundred_kills_over_fifty_jobs(platform: Platform) -> None:
-    seed = _seed()
+    seed = chosen_seed()
     clients, admin = [await platform.client() for _ in range(10)], await platform.admin()
     workers = [await platform.worker(capacity=8) for _ in range(8)]
     reaper = Reaper(platform, Random(f"reaper:{seed}"), kills=KILLS)

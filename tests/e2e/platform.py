@@ -135,10 +135,11 @@ class Platform:
         """
         await asyncio.to_thread(self.stack.process(name).wait, seconds)
 
-    async def client(self, *, tier: TierName = TierName.SCALE) -> Person:
-        """A client with a verified account and a subscription, logged in."""
+    async def client(self, *, tier: TierName | None = TierName.SCALE) -> Person:
+        """A client with a verified account and, unless told otherwise, a subscription by seed; logged in."""
         person = await self._account(Role.CLIENT)
-        await open_subscription(Credits(self.database), person.id, tier)
+        if tier is not None:
+            await open_subscription(Credits(self.database), person.id, tier)
         await person.login()
         return person
 
