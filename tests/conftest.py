@@ -27,7 +27,7 @@ from app.process import leave
 from app.settings import Settings
 from devstack.bytecode import with_bytecode
 from devstack.stack import Stack
-from tests.support.time_skipping import skipping_server
+from tests.support.time_skipping import SkippingServers
 
 _status: int | None = None
 
@@ -117,8 +117,15 @@ async def temporal(stack: Stack, settings: Settings) -> Client:
     )
 
 
+@pytest_asyncio.fixture(scope="session")
+async def skipping_servers() -> AsyncIterator[SkippingServers]:
+    """Where a test's time-skipping server comes from."""
+    async with SkippingServers() as servers:
+        yield servers
+
+
 @pytest_asyncio.fixture
-async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
-    """A Temporal server of this test's own, whose timers end at once."""
-    async with skipping_server() as environment:
+async def time_skipping(skipping_servers: SkippingServers) -> AsyncIterator[WorkflowEnvironment]:
+    """A Temporal server whose timers end at once; nothing else runs on it. Its time may be ahead of the machine's."""
+    async with skipping_servers.lent() as environment:
         yield environment
