@@ -211,14 +211,17 @@ class JobHarness:
     async def until_stored(self, job: Job, reached: Callable[[Job], bool], *, seconds: float = 60) -> Job:
         """Wait until something holds of the stored job. Asks no workflow, which would have to replay for it.
 
+        Looks ever more rarely: many who wait side by side would keep from its work what they wait for.
+
         Raises:
             AssertionError: it did not come to hold in time; says where the job stands, and its process.
         """
-        until = asyncio.get_running_loop().time() + seconds
+        until, pause = asyncio.get_running_loop().time() + seconds, 0.02
         while not reached(stored := await self.stored(job)):
             if asyncio.get_running_loop().time() >= until:
                 raise AssertionError(await self._standing(stored, seconds))
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.3, 0.25)
         return stored
 
     async def _standing(self, stored: Job, seconds: float) -> str:
