@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-fast test-long chaos check bench clean-data environment services test-services
+.PHONY: help demo dev test test-long chaos check bench clean-data environment services test-services
 
 PYTHON := .venv/bin/python
 # The first Python that runs, of any version: the bootstrap looks for a fitting one, or says how to get it.
@@ -18,12 +18,8 @@ demo: services ## From checkout to bank with one job, live in the terminal (ARGS
 dev: services ## Start everything with its URLs, until Ctrl-C; data survives
 	@$(PYTHON) -m devstack dev
 
-test: test-services ## All tests but the long ones (ARGS="tests/journal -x")
-	@$(PYTHON) -m pytest $(ARGS)
-
-test-fast: test-services ## The same two at a time, then alone what holds the product to a time
-	@$(PYTHON) -m pytest -n 2 --dist loadfile -m "not alone and not long and not chaos" $(ARGS)
-	@$(PYTHON) -m pytest -m "alone and not long and not chaos" $(ARGS)
+test: test-services ## All tests but the long ones, two at a time (ARGS="tests/money -x"; ARGS="-n 0": one at a time)
+	@$(PYTHON) -m pytest -n 2 $(ARGS)
 
 test-long: test-services ## The tests that take minutes
 	@$(PYTHON) -m pytest -m long --timeout 1800 $(ARGS)

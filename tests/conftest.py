@@ -29,6 +29,8 @@ from devstack.bytecode import with_bytecode
 from devstack.stack import Stack
 from tests.support.time_skipping import SkippingServers
 
+pytest_plugins = ["tests.support.side_by_side"]
+
 _status: int | None = None
 
 

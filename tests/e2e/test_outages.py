@@ -17,7 +17,7 @@ from tests.support.http import BRIEF, PASSWORD, PDF, Json, Person, problem_of, u
 
 LIMIT_SECONDS = 2.0
 OFFER_WINDOW_SECONDS, WORKERS, CAPACITY = 300, 2, 10
-pytestmark = [pytest.mark.usefixtures("mended"), pytest.mark.alone]
+pytestmark = pytest.mark.usefixtures("mended")
 POST = {"title": "Data analysis in Excel", "description": BRIEF}
 
 
@@ -77,6 +77,7 @@ async def finish(platform: Platform, client: Person, worker: Person, job_id: str
     await check_all(platform, [job_id])
 
 
+@pytest.mark.alone
 async def test_temporal_away(platform: Platform, client: Person, workers: list[Person]) -> None:
     job_id, worker = await offered(client, workers)
     key = new_id()
@@ -105,6 +106,7 @@ async def test_temporal_away(platform: Platform, client: Person, workers: list[P
     await finish(platform, client, worker, posted["id"])
 
 
+@pytest.mark.alone
 async def test_mongodb_away(platform: Platform, client: Person, workers: list[Person]) -> None:
     job_id, worker = await offered(client, workers)
     key = new_id()
@@ -143,6 +145,7 @@ async def test_mongodb_away_while_an_act_is_with_the_process(
     await finish(platform, client, worker, job_id)
 
 
+@pytest.mark.alone
 async def test_redis_away_is_degraded_and_everything_works(
     platform: Platform, client: Person, workers: list[Person]
 ) -> None:
@@ -162,6 +165,7 @@ async def test_redis_away_is_degraded_and_everything_works(
     await finish(platform, client, worker, job_id)
 
 
+@pytest.mark.alone
 async def test_the_file_store_away(platform: Platform, client: Person, workers: list[Person]) -> None:
     job_id, worker = await offered(client, workers)
     await worker.act(job_id, "offer/accept")
@@ -203,6 +207,7 @@ async def test_mail_away_holds_up_nothing(platform: Platform, client: Person, wo
     await finish(platform, client, worker, job_id)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("act", ["accept", "approve"])
 async def test_no_worker_runs(platform: Platform, client: Person, workers: list[Person], act: str) -> None:
     """The process takes no act now: an honest unknown, and the repeat gets the one result once a worker is back."""
