@@ -46,6 +46,7 @@ class Stage:
     lapses: bool = True
     taken: Counter[str] = field(default_factory=Counter)
     job_ids: list[str] = field(default_factory=list)
+    busy: dict[str, str] = field(default_factory=dict)  # the road of each job that somebody is at
 
     async def play(self, road: Road | None = None) -> None:
         """One job from post to its end, whatever is killed meanwhile; its dice are its own."""
@@ -57,7 +58,9 @@ class Stage:
         client = self.clients[number % len(self.clients)]
         job_id = str((await client.post_job())["id"])
         self.job_ids.append(job_id)
+        self.busy[job_id] = road.__name__
         await road(Cast(job_id, client, self.admin, self.board, die, lapses=self.lapses))
+        del self.busy[job_id]
 
 
 async def _check(platform: Platform) -> None:
@@ -93,11 +96,17 @@ async def _play(platform: Platform, reaper: Reaper, stage: Stage, roads: Sequenc
         while waiting or len(stage.job_ids) < jobs or (not reaping.done() and len(stage.job_ids) < 2 * jobs):
             await stage.play(waiting.pop(0) if waiting else None)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(AT_ONCE, jobs)):
-            group.create_task(player())
-    await reaping
-    await settled(platform, stage.job_ids, seconds=240)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(AT_ONCE, jobs)):
+                group.create_task(player())
+        await reaping
+        await settled(platform, stage.job_ids, seconds=240)
+    except BaseException:
+        print(f"killed {dict(reaper.killed)}, down {reaper.down}; jobs under way: {stage.busy}")  # noqa: T201
+        raise
+    finally:
+        reaping.cancel()
     took, repeats = time.monotonic() - started, dict(platform.door.unanswered)
     played = f"{len(stage.job_ids)} jobs on {dict(stage.taken)}, killed {dict(reaper.killed)}"
     print(f"{played}, repeated {repeats}, {took:.0f} s")  # noqa: T201  # what the test is worth

@@ -42,7 +42,7 @@ from tests.e2e.platform import Platform
 from tests.e2e.play import watching
 
 KILLS = int(os.environ.get("NIMMIT_CHAOS_MONEY_KILLS", "300"))
-LIMIT_SECONDS = 19 * 60
+LIMIT_SECONDS = 27 * 60  # it takes some 12 minutes on a machine that does nothing else
 QUIET_SECONDS = 150
 VICTIMS = {"worker": 32, "api": 28, "temporal": 35, "mongodb": 5}  # weights
 
@@ -201,4 +201,4 @@ async def test_thirty_kills_over_subscriptions_and_payouts(platform: Platform) -
 @pytest.mark.chaos
 async def test_hundreds_of_kills_over_subscriptions_and_payouts(platform: Platform) -> None:
     async with asyncio.timeout(LIMIT_SECONDS):
-        await _play(platform, kills=KILLS, pause=3, workers=6, subscribing=4, employing=3)
+        await _play(platform, kills=KILLS, pause=2, workers=6, subscribing=4, employing=3)
