@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from app.settings import Settings
 from devstack.stack import Stack
 from tests.api.conftest import free_port, serve_in_process
+
+pytestmark = pytest.mark.alone
 
 
 async def test_ready_names_each_dependency_with_its_latency(stack: Stack, api_settings: Settings) -> None:

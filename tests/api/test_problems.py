@@ -226,6 +226,7 @@ async def test_a_defect_is_answered_without_its_insides(
     assert "dara@example.com" not in logged
 
 
+@pytest.mark.alone
 async def test_mongodb_away_from_the_start(api_settings: Settings) -> None:
     away = api_settings.model_copy(
         update={"mongodb_uri": type(api_settings.mongodb_uri)(f"mongodb://127.0.0.1:{free_port()}")}

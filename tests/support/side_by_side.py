@@ -47,10 +47,9 @@ def unit_of(nodeid: str) -> str:
     return next((folder for folder in TOGETHER if file.startswith(folder)), file)
 
 
-def rank_of(nodeid: str) -> int:
-    """The place of a test's unit in the order of work."""
-    unit = unit_of(nodeid)
-    return LONGEST.index(unit) if unit in LONGEST else len(LONGEST)
+def rank_of(unit: str, *, timed: bool) -> int:
+    """The place of a unit in the order of work. One with timed tests comes last, among short ones to wait for."""
+    return LONGEST.index(unit) if unit in LONGEST else len(LONGEST) + timed
 
 
 class WholeFiles(LoadFileScheduling):  # type: ignore[misc]  # it comes without types
@@ -71,7 +70,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WholeFi
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest first, where there are several workers to balance."""
     if is_xdist_worker(config):
-        items.sort(key=lambda item: rank_of(item.nodeid))
+        timed = {unit_of(item.nodeid) for item in items if _alone(item)}
+        items.sort(key=lambda item: rank_of(unit := unit_of(item.nodeid), timed=unit in timed))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -80,13 +80,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     if not is_xdist_worker(item.config):
         return (yield)
     assert item.config.cache is not None
-    with turn(item.config.cache.mkdir("turns"), alone=item.get_closest_marker("alone") is not None):
+    with turn(item.config.cache.mkdir("turns"), alone=_alone(item)):
         return (yield)
 
 
 def is_xdist_worker(config: pytest.Config) -> bool:
     """Whether other workers run tests of the same run."""
     return hasattr(config, "workerinput")
+
+
+def _alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
 
 
 @contextmanager

@@ -64,12 +64,10 @@ def test_a_file_stays_whole_and_so_does_a_folder_with_one_platform() -> None:
     assert unit_of("tests/e2e/test_crashes.py::test_a") == unit_of("tests/e2e/test_outages.py::test_b")
 
 
-def test_the_longest_begin_first() -> None:
-    ranks = [
-        rank_of(f"{unit}::test" if unit.endswith(".py") else f"{unit}test_a.py::test") for unit in LONGEST
-    ]
-    assert ranks == list(range(len(LONGEST)))
-    assert rank_of("tests/jobs/test_terms.py::test") == len(LONGEST)
+def test_the_longest_begin_first_and_what_waits_for_others_comes_last() -> None:
+    assert [rank_of(unit, timed=False) for unit in LONGEST] == list(range(len(LONGEST)))
+    short = "tests/jobs/test_terms.py"
+    assert len(LONGEST) == rank_of(short, timed=False) < rank_of(short, timed=True)
 
 
 @pytest.mark.parametrize("name", sorted({*LONGEST, *TOGETHER}))
