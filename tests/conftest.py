@@ -128,6 +128,6 @@ async def skipping_servers() -> AsyncIterator[SkippingServers]:
 
 @pytest_asyncio.fixture
 async def time_skipping(skipping_servers: SkippingServers) -> AsyncIterator[WorkflowEnvironment]:
-    """A Temporal server whose timers end at once; nothing else runs on it. Its time may be ahead of the machine's."""
+    """A Temporal server whose timers end at once; nothing else runs on it. Its time is far ahead of the machine's."""
     async with skipping_servers.lent() as environment:
         yield environment
