@@ -261,6 +261,8 @@ def _subscribe(call: Call, session: Object, method: Object, *, authenticated: bo
 
 def _pay(call: Call, session: Object, method: Object, *, authenticated: bool) -> None:
     """A payment intent lives through all attempts of its session; the declined ones stay on record."""
+    if session["customer"] is not None:
+        call = call.on_clock(customers.find(call, session["customer"])["test_clock"])
     intent = call.tx.find("payment_intent", session["_intent"] or "")
     if intent is None:
         data = session["_data"]

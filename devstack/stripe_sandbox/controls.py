@@ -11,7 +11,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from devstack.stripe_sandbox import accounts, cards, deliveries, disputes, payment_methods, test_clocks
+from devstack.stripe_sandbox import (
+    accounts,
+    cards,
+    deliveries,
+    disputes,
+    payment_methods,
+    payments,
+    test_clocks,
+)
 from devstack.stripe_sandbox import webhook_endpoints as endpoints
 from devstack.stripe_sandbox.call import Call, without_private
 from devstack.stripe_sandbox.courier import Courier
@@ -123,7 +131,8 @@ class Controls:
 
         def act(call: Call, found: Object) -> Object:
             charge = found if body.charge else call.named("charge", found["latest_charge"] or "", "charge")
-            return disputes.open_dispute(call, charge, reason=body.reason, amount=body.amount)
+            in_time = payments.in_its_time(call, charge)
+            return disputes.open_dispute(in_time, charge, reason=body.reason, amount=body.amount)
 
         kind = "charge" if body.charge else "payment_intent"
         return self._with(kind, body.charge or body.payment_intent or "", act)
@@ -132,7 +141,8 @@ class Controls:
         outcome = _Ruling.model_validate_json(await http.body()).outcome
 
         def act(call: Call, dispute: Object) -> Object:
-            disputes.close(call, dispute, outcome)
+            charge = call.named("charge", dispute["charge"], "charge")
+            disputes.close(payments.in_its_time(call, charge), dispute, outcome)
             return dispute
 
         return self._with("dispute", http.path_params["id"], act)

@@ -299,6 +299,12 @@ def _charge(call: Call, intent: Object, method: Object) -> Object:
 _NOT_ON_CHARGES = ("display_brand", "generated_from", "networks", "three_d_secure_usage")
 
 
+def in_its_time(call: Call, charge: Object) -> Call:
+    """The same call in the time of the charge's customer, who may live by a test clock."""
+    customer = call.tx.find("customer", charge["customer"] or "", call.account)
+    return call.on_clock((customer or {}).get("test_clock"))
+
+
 def touch_charge(call: Call, charge: Object, **change: Any) -> None:
     """Stores a change of a charge and tells of it."""
     before = copy.deepcopy(charge)

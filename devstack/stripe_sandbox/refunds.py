@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from devstack.stripe_sandbox import balance, due, errors, events, payment_methods
+from devstack.stripe_sandbox import balance, due, errors, events, payment_methods, payments
 from devstack.stripe_sandbox.call import Call, Endpoint, merge_metadata
 from devstack.stripe_sandbox.forms import EXPAND, LIST_PARAMS, Param
 from devstack.stripe_sandbox.store import Object, new_id
@@ -12,6 +12,7 @@ from devstack.stripe_sandbox.store import Object, new_id
 
 def _create(call: Call) -> Object:
     charge = _charge_of(call)
+    call = payments.in_its_time(call, charge)
     left = charge["amount"] - charge["amount_refunded"]
     amount = call.params.get("amount", left)
     if charge["status"] != "succeeded":
