@@ -175,7 +175,8 @@ class ClawbackOutcome(_Answer):
     """Granted credits taken back: `taken` of what was available, `debt_incurred` of what was not.
 
     `amount` is their sum, and less than was asked for when less was left of the grant: the rest had been taken back
-    before, or had expired. When nothing was left, nothing is written and `transaction_id` is None.
+    before, or had expired. When nothing was left and no money went back, nothing is written and `transaction_id` is
+    None.
     """
 
     transaction_id: str | None = None

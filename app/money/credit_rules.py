@@ -182,10 +182,13 @@ def _expire(place: Place, before: CreditBalances, draft: ExpireLot) -> Effect:
 
 
 def _claw_back(place: Place, before: CreditBalances, draft: ClawBackCredits) -> Effect:
-    """Takes back what expired credits leave of the grant: those the client lost already."""
+    """Takes back what expired credits leave of the grant: those the client lost already.
+
+    Money that went back is booked also when none of its credits are left.
+    """
     found = place.original(draft.kind, draft.grant_key)
     amount = min(draft.amount, found.remaining)
-    if not amount:
+    if not amount and not draft.returned_cents:
         raise CorrectionExceeded(remaining=0, requested=draft.amount)
     lot_id = found.original.id
     own = [lot for lot in before.lots if lot_id in (lot.lot_id, lot.origin)]

@@ -86,6 +86,9 @@ class PaidGrant(CamelDocument):
     subscription_id: str | None = None  # Stripe's
     period_end: datetime | None = None
     taken_back: bool = False  # a refund or a dispute was seen: look again for how it ended
+    settled_causes: dict[str, str] = Field(
+        default_factory=dict
+    )  # refunds and disputes, by the status they had then
 
     class Settings:
         name = "paid_grants"

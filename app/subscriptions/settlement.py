@@ -7,22 +7,11 @@ difference to where the books end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 
 from app.documents import utcnow
-from app.gateways.billing import (
-    PACK,
-    BilledSubscription,
-    BillingGateway,
-    Charge,
-    ChargeDispute,
-    Invoice,
-    Payment,
-    Price,
-    Refund,
-)
+from app.gateways.billing import PACK, BillingGateway, ChargeDispute, Invoice, Payment, Refund
 from app.ids import id_from
 from app.money.credits import Credits
 from app.money.journal import Journal
@@ -40,23 +29,10 @@ from app.subscriptions.entitlements import (
 )
 from app.subscriptions.models import PaidGrant, SubscriptionStatus
 from app.subscriptions.packs import PACKS, PackName
+from app.subscriptions.picture import GRANTS, Picture, WayBack, billing_state, look
 from app.subscriptions.store import refresh_credits_cache
 
 _BACK = frozenset({"pending", "requires_action", "succeeded"})  # refunds whose money is gone, or going
-
-
-@dataclass
-class _Picture:
-    """All that Stripe has of one client, as it was read."""
-
-    client_id: str
-    subscription: BilledSubscription | None
-    others: list[BilledSubscription]
-    invoices: list[Invoice]
-    payments: list[Payment]
-    charges: list[Charge]
-    prices: dict[str, Price]
-    faults: dict[str, str] = field(default_factory=dict)  # Stripe's id → what is wrong
 
 
 class Settlement:
@@ -76,59 +52,25 @@ class Settlement:
         customer_id = await find_customer(self._database, client_id)
         if customer_id is None:
             return BillingState(client_id=client_id)
-        picture = await self._look(client_id, customer_id)
+        picture = await look(self._database, self._gateway, client_id, customer_id)
         await self._project(picture)
-        for invoice in picture.invoices:
-            await self._settle_invoice(picture, invoice)
-        for payment in picture.payments:
-            await self._settle_pack(picture, payment)
-        grants = await self._grants(picture)
-        for charge in picture.charges:
-            grant = grants.get(charge.payment_id or "")
-            if grant is not None and (charge.disputed or charge.amount_refunded or grant.taken_back):
-                await self._settle_way_back(grant, charge)
+        for happened in picture.history():
+            match happened:
+                case Invoice():
+                    await self._settle_invoice(picture, happened)
+                case Payment():
+                    await self._settle_pack(picture, happened)
+                case WayBack():
+                    await self._settle_way_back(picture, happened)
+                case _:
+                    assert_never(happened)
         balance = await refresh_credits_cache(self._credits, client_id)
         await self._tell_faults(picture)
-        return _state(picture, customer_id, debt=balance.debt)
-
-    # -- reading
-
-    async def _look(self, client_id: str, customer_id: str) -> _Picture:
-        gateway = self._gateway
-        subscriptions = await gateway.list_subscriptions(customer_id)
-        alive = [one for one in subscriptions if one.status in ALIVE]
-        current = alive[0] if alive else subscriptions[-1] if subscriptions else None
-        invoices = await gateway.list_invoices(customer_id)
-        used = {line.price_id for invoice in invoices for line in invoice.lines if line.price_id}
-        if current is not None:
-            used.add(current.price_id)
-        picture = _Picture(
-            client_id=client_id,
-            subscription=current,
-            others=alive[1:],
-            invoices=invoices,
-            payments=await gateway.list_payments(customer_id),
-            charges=await gateway.list_charges(customer_id),
-            prices={price_id: await gateway.retrieve_price(price_id) for price_id in sorted(used)},
-        )
-        for other in picture.others:
-            picture.faults[other.id] = "a second subscription of the same client"
-        return picture
-
-    async def _grants(self, picture: _Picture) -> dict[str, PaidGrant]:
-        """What was granted, by the payment intent that paid for it."""
-        bought = [invoice.id for invoice in picture.invoices if invoice.status == "paid"]
-        bought += [payment.id for payment in picture.payments if PACK in payment.metadata]
-        found = [await self._recorded(paid_id) for paid_id in bought]
-        return {grant.payment_id: grant for grant in found if grant is not None and grant.payment_id}
-
-    async def _recorded(self, paid_id: str) -> PaidGrant | None:
-        found = await self._database["paid_grants"].find_one({"_id": paid_id})
-        return None if found is None else PaidGrant.model_validate(found)
+        return billing_state(picture, customer_id, debt=balance.debt)
 
     # -- the projection
 
-    async def _project(self, picture: _Picture) -> None:
+    async def _project(self, picture: Picture) -> None:
         """Write what the client subscribes to. A first payment that is still to be made changes nothing."""
         now = picture.subscription
         if now is None or now.status not in ALIVE | {"canceled"}:
@@ -171,13 +113,13 @@ class Settlement:
 
     # -- what was paid
 
-    async def _settle_invoice(self, picture: _Picture, invoice: Invoice) -> None:
+    async def _settle_invoice(self, picture: Picture, invoice: Invoice) -> None:
         try:
             due = entitlement(invoice, picture.prices)
         except UnexpectedInvoiceError as error:
             picture.faults[invoice.id] = str(error)
             return
-        if due is None or due.credits == 0 or await self._recorded(invoice.id):
+        if due is None or due.credits == 0 or invoice.id in picture.recorded:
             return
         if due.credits < 0:
             await self._take_back_for_change(picture, invoice, due)
@@ -194,11 +136,13 @@ class Settlement:
             subscription_id=invoice.subscription_id,
             period_end=due.period_end,
         )
-        await self._grant(grant, source=f"subscription:{due.tier}:{due.period_start.date().isoformat()}")
+        await self._grant(
+            picture, grant, source=f"subscription:{due.tier}:{due.period_start.date().isoformat()}"
+        )
 
-    async def _settle_pack(self, picture: _Picture, payment: Payment) -> None:
+    async def _settle_pack(self, picture: Picture, payment: Payment) -> None:
         name = payment.metadata.get(PACK)
-        if name is None or payment.status != "succeeded" or await self._recorded(payment.id):
+        if name is None or payment.status != "succeeded" or payment.id in picture.recorded:
             return
         pack = PACKS.get(PackName(name)) if name in set(PackName) else None
         if pack is None or (payment.amount_received, payment.currency) != (pack.price_cents, CURRENCY):
@@ -213,9 +157,9 @@ class Settlement:
             credits=pack.credits,
             expires_at=pack.expires_at(payment.created_at),
         )
-        await self._grant(grant, source=f"top-up:{pack.name}")
+        await self._grant(picture, grant, source=f"top-up:{pack.name}")
 
-    async def _grant(self, grant: PaidGrant, *, source: str) -> None:
+    async def _grant(self, picture: Picture, grant: PaidGrant, *, source: str) -> None:
         """Into the ledger, then on record: whoever dies between the two writes the same row again."""
         await self._credits.grant(
             grant.client_id,
@@ -234,7 +178,7 @@ class Settlement:
             granted_credits=grant.credits,
             expires_at=grant.expires_at,
         )
-        await self._record(grant)
+        await self._record(picture, grant)
 
     async def _subscription_id(self, grant: PaidGrant) -> str | None:
         """The `_id` in `subscriptions` of what was paid for; a pack belongs to none. It never changes for a client."""
@@ -243,30 +187,29 @@ class Settlement:
         found = await self._database["subscriptions"].find_one({"userId": grant.client_id}, {"_id": 1})
         return str(found["_id"]) if found else _subscription_id_of(grant.client_id)
 
-    async def _record(self, grant: PaidGrant) -> None:
+    async def _record(self, picture: Picture, grant: PaidGrant) -> None:
         fields = grant.model_dump(by_alias=True, exclude={"id"})
-        await self._database["paid_grants"].update_one(
-            {"_id": grant.id}, {"$setOnInsert": fields}, upsert=True
-        )
+        await self._database[GRANTS].update_one({"_id": grant.id}, {"$setOnInsert": fields}, upsert=True)
+        picture.recorded[grant.id] = grant
 
-    async def _take_back_for_change(self, picture: _Picture, invoice: Invoice, due: Entitlement) -> None:
-        """A change to a smaller tier: what the rest of the period had been given goes, the newest grant first."""
+    async def _take_back_for_change(self, picture: Picture, invoice: Invoice, due: Entitlement) -> None:
+        """A change to a smaller tier: what the rest of the period had been given goes, the newest grant first.
+
+        What a dispute had taken before is not there to go. It is on record once all is taken, so until then what is
+        given back when the dispute is won goes too.
+        """
         left = -due.credits
-        for earlier in reversed(picture.invoices):
-            grant = await self._recorded(earlier.id)
-            if grant is None or grant.credits <= 0 or earlier.created_at > invoice.created_at or not left:
-                continue
-            if grant.subscription_id != invoice.subscription_id or grant.period_end != due.period_end:
+        for key, source in self._given_for(picture, invoice, due):
+            if not left or await self._journal.find(source) is None:
                 continue
             outcome = await self._credits.claw_back(
-                picture.client_id,
-                grant.grant_key,
-                left,
-                key=clawback_key(f"{invoice.id}:{grant.id}"),
-                reason="changed to a smaller tier",
+                picture.client_id, source, left, key=key, reason="changed to a smaller tier"
             )
             left -= outcome.amount
+        if left:
+            return
         await self._record(
+            picture,
             PaidGrant(
                 id=invoice.id,
                 client_id=picture.client_id,
@@ -275,77 +218,103 @@ class Settlement:
                 credits=due.credits,
                 subscription_id=invoice.subscription_id,
                 period_end=due.period_end,
-            )
+            ),
         )
+
+    def _given_for(self, picture: Picture, invoice: Invoice, due: Entitlement) -> list[tuple[str, str]]:
+        """What was granted for the rest of a period: the key to take it back with, and that of the grant."""
+        grants = [
+            grant
+            for earlier in reversed(picture.invoices)
+            if (grant := picture.recorded.get(earlier.id)) is not None
+            and grant.credits > 0
+            and earlier.created_at <= invoice.created_at
+            and (grant.subscription_id, grant.period_end) == (invoice.subscription_id, due.period_end)
+        ]
+        payments = {grant.payment_id for grant in grants if grant.payment_id}
+        causes = [back.cause.id for back in picture.ways_back if back.charge.payment_id in payments]
+        return [
+            *((clawback_key(f"{invoice.id}:{grant.id}"), grant.grant_key) for grant in grants),
+            *((clawback_key(f"{invoice.id}:{cause}"), reinstated_key(cause)) for cause in causes),
+        ]
 
     # -- its way back
 
-    async def _settle_way_back(self, grant: PaidGrant, charge: Charge) -> None:
+    async def _settle_way_back(self, picture: Picture, back: WayBack) -> None:
+        """On record once it is settled as it stands, so that only what has changed is looked at again."""
+        grant, cause = picture.paid_by(back.charge.payment_id), back.cause
+        if grant is None or grant.settled_causes.get(cause.id) == cause.status:
+            return
+        grants = self._database[GRANTS]
         if not grant.taken_back:
-            await self._database["paid_grants"].update_one({"_id": grant.id}, {"$set": {"takenBack": True}})
-        for refund in await self._gateway.list_refunds(charge.id):
-            await self._settle_refund(grant, refund)
-        for dispute in await self._gateway.list_disputes(charge.id):
-            await self._settle_dispute(grant, dispute)
+            await grants.update_one({"_id": grant.id}, {"$set": {"takenBack": True}})
+            grant.taken_back = True
+        if await self._settle_cause(grant, back):
+            await grants.update_one({"_id": grant.id}, {"$set": {f"settledCauses.{cause.id}": cause.status}})
 
-    async def _settle_refund(self, grant: PaidGrant, refund: Refund) -> None:
-        if refund.status in _BACK:
-            await self._take_back(grant, refund.id, refund.amount, reason="refunded", refund_id=refund.id)
-        else:
-            await self._reinstate(grant, refund.id, refund.amount, reason="the refund failed")
-
-    async def _settle_dispute(self, grant: PaidGrant, dispute: ChargeDispute) -> None:
-        if dispute.due_at is not None:
-            await self._tell(
-                None,
-                "billing.disputed",
-                f"payment-disputed:{dispute.id}",
-                amount_usd_cents=dispute.amount,
-                reason=dispute.reason.replace("_", " "),
-                deadline=dispute.due_at,
-            )
-        if dispute.status.startswith("warning_"):
-            return  # an inquiry takes no money
-        if dispute.status in ("won", "prevented"):
-            await self._reinstate(grant, dispute.id, dispute.amount, reason="the dispute was won")
-        else:
-            await self._take_back(grant, dispute.id, dispute.amount, reason="charged back")
+    async def _settle_cause(self, grant: PaidGrant, back: WayBack) -> bool:
+        """Whether it is settled until its status changes."""
+        match back.cause:
+            case Refund(id=refund_id, status=status):
+                if status in _BACK:
+                    return await self._take_back(grant, back, reason="refunded", refund_id=refund_id)
+                await self._reinstate(grant, back, reason="the refund failed")
+            case ChargeDispute(status=status):
+                await self._tell_admins(back.cause)
+                if status in ("won", "prevented"):
+                    await self._reinstate(grant, back, reason="the dispute was won")
+                elif not status.startswith("warning_"):  # an inquiry takes no money
+                    return await self._take_back(grant, back, reason="charged back")
+        return True
 
     async def _take_back(
-        self, grant: PaidGrant, cause_id: str, cents: int, *, reason: str, refund_id: str | None = None
-    ) -> None:
-        if await self._journal.find(clawback_key(cause_id)) is not None:
-            return
-        outcome = await self._credits.claw_back(
-            grant.client_id,
-            grant.grant_key,
-            part_of(grant.credits, cents, grant.paid_cents),
-            key=clawback_key(cause_id),
-            reason=reason,
-            returned_cents=cents,
-            stripe_refund_id=refund_id,
-        )
-        if outcome.amount:
+        self, grant: PaidGrant, back: WayBack, *, reason: str, refund_id: str | None = None
+    ) -> bool:
+        """Take the credits that the money bought: of the grant, then of what was given back of it since.
+
+        Whether all of them are taken. If not, more may be there when an earlier cause comes to nothing.
+        """
+        left = part_of(grant.credits, back.cause.amount, grant.paid_cents)
+        returned: int | None = back.cause.amount
+        taken = debt = 0
+        for key, source in _sources(grant, back):
+            if returned is None and (not left or await self._journal.find(source) is None):
+                continue
+            outcome = await self._credits.claw_back(
+                grant.client_id,
+                source,
+                left,
+                key=key,
+                reason=reason,
+                returned_cents=returned,
+                stripe_refund_id=refund_id,
+            )
+            returned = None
+            left -= outcome.amount
+            taken, debt = taken + outcome.amount, outcome.debt
+        if taken:
             await self._tell(
                 grant.client_id,
                 "subscription.credits_taken_back",
-                f"credits-taken-back:{cause_id}",
-                taken_credits=outcome.amount,
-                debt_credits=outcome.debt,
+                f"credits-taken-back:{back.cause.id}",
+                taken_credits=taken,
+                debt_credits=debt,
             )
+        return not left
 
-    async def _reinstate(self, grant: PaidGrant, cause_id: str, cents: int, *, reason: str) -> None:
+    async def _reinstate(self, grant: PaidGrant, back: WayBack, *, reason: str) -> None:
         """Give back what was taken for a cause that came to nothing; if nothing was taken, there is nothing."""
-        taken = await self._journal.find(clawback_key(cause_id))
-        if taken is None:
+        rows = [await self._journal.find(key) for key, _ in _sources(grant, back)]
+        taken = sum(row.amount for row in rows if row is not None)
+        if not taken:
             return
         await self._credits.grant(
             grant.client_id,
-            taken.amount,
-            key=reinstated_key(cause_id),
+            taken,
+            key=reinstated_key(back.cause.id),
             source=f"reinstated:{grant.id}",
             expires_at=grant.expires_at,
-            paid_cents=cents,
+            paid_cents=back.cause.amount,
             reason=reason,
         )
 
@@ -357,7 +326,19 @@ class Settlement:
             self._database, [OutboxEntry.of(Notice(type=kind, user_id=client_id, context=known), key=key)]
         )
 
-    async def _tell_faults(self, picture: _Picture) -> None:
+    async def _tell_admins(self, dispute: ChargeDispute) -> None:
+        """Once, and while the bank takes an answer."""
+        if dispute.due_at is not None:
+            await self._tell(
+                None,
+                "billing.disputed",
+                f"payment-disputed:{dispute.id}",
+                amount_usd_cents=dispute.amount,
+                reason=dispute.reason.replace("_", " "),
+                deadline=dispute.due_at,
+            )
+
+    async def _tell_faults(self, picture: Picture) -> None:
         """The admins, once for each thing that does not fit."""
         for stripe_id, reason in picture.faults.items():
             await self._tell(None, "billing.fault", f"billing-fault:{stripe_id}", reason=reason)
@@ -373,32 +354,14 @@ def _status(word: str) -> SubscriptionStatus:
     return SubscriptionStatus.PAST_DUE if word in OWING | {"paused"} else SubscriptionStatus.ACTIVE
 
 
-def _state(picture: _Picture, customer_id: str, *, debt: int) -> BillingState:
-    now = picture.subscription
-    state = BillingState(
-        client_id=picture.client_id,
-        customer_id=customer_id,
-        debt=debt,
-        faults=[f"{stripe_id}: {reason}" for stripe_id, reason in picture.faults.items()],
-    )
-    if now is None:
-        return state
-    owed = [
-        invoice
-        for invoice in picture.invoices
-        if invoice.subscription_id == now.id and invoice.status == "open" and invoice.attempted
-    ]
-    return state.model_copy(
-        update={
-            "subscription_id": now.id,
-            "status": now.status,
-            "tier": picture.prices[now.price_id].tier,
-            "period_end": now.period_end,
-            "cancel_at_period_end": now.cancel_at_period_end,
-            "owed_invoice_id": owed[0].id if owed else None,
-            "owed_cents": sum(invoice.amount_due for invoice in owed),
-        }
-    )
+def _sources(grant: PaidGrant, back: WayBack) -> list[tuple[str, str]]:
+    """Where credits can be taken from for a refund or a dispute: the key to take with, and that of what was granted.
+
+    What an earlier one took and gave back again is a grant of its own.
+    """
+    cause = back.cause.id
+    again = [(clawback_key(f"{cause}:{earlier}"), reinstated_key(earlier)) for earlier in back.earlier]
+    return [(clawback_key(cause), grant.grant_key), *again]
 
 
 def grace_fields(since: datetime, until: datetime) -> dict[str, datetime]:

@@ -132,9 +132,15 @@ async def test_several_clawbacks_never_take_more_than_was_granted(database: Data
     assert (rest.amount, rest.debt) == (40, 0)
     none = await credits_.claw_back(owner, grant, 60, key=clawback_key(f"c{owner}"), reason=REASON)
     assert (none.transaction_id, none.amount, none.debt) == (None, 0, 0)
+    dollars = clawback_key(f"d{owner}")
+    for _ in range(2):  # money that went back is booked also when there is nothing to take
+        paid = await credits_.claw_back(owner, grant, 60, key=dollars, reason=REASON, returned_cents=900)
+        assert (paid.amount, paid.taken, paid.debt_incurred, paid.debt) == (0, 0, 0, 0)
+    assert await legs(database, dollars) == {"platform:stripe_clearing": -900, "platform:revenue": 900}
+    assert await verify(database) == []
     for key in (f"other:{owner}", "invoice:in_none"):
         with pytest.raises(UnknownTransaction):
-            await credits_.claw_back(owner, key, 1, key=clawback_key(f"d{owner}"), reason=REASON)
+            await credits_.claw_back(owner, key, 1, key=clawback_key(f"e{owner}"), reason=REASON)
 
 
 async def test_what_had_expired_is_not_owed(database: Database) -> None:
