@@ -8,13 +8,17 @@ from asyncio.subprocess import PIPE, Process
 from typing import Any
 
 import pytest_asyncio
+from temporalio.testing import ActivityEnvironment
 
+from activities.jobs import JobActivities
 from app.money.credits import Credits, HoldOutcome
+from app.money.earnings import Earnings
 from app.money.journal import Journal
 from app.money.keys import hold_key
 from app.money.verify import open_holds, verify
 from app.settings import Settings
 from tests.money.support import Database, client
+from workflows.messages import HoldCredits, HoldCreditsResult
 
 HOLDS, FUNDS = 200, 50
 
@@ -59,6 +63,26 @@ async def test_200_racing_holds_through_200_cold_heads(database: Database, owner
         *(_hold(Credits(database, journal=Journal(database, patience=120)), owner, n) for n in range(HOLDS))
     )
     await _check_fifty(database, owner, outcomes)
+
+
+async def test_200_racing_jobs_through_their_own_hold_activity(database: Database, owner: str) -> None:
+    """As eight workers do it; and then every job asks again, as after an answer that was lost."""
+    workers = [JobActivities(database, Credits(database), Earnings(database)) for _ in range(8)]
+    temporal = ActivityEnvironment()
+
+    async def ask(number: int) -> HoldCreditsResult:
+        request = HoldCredits(job_id=f"{owner}-{number}", client_id=owner, credits=1, number=1)
+        return await temporal.run(workers[number % 8].hold_credits, request)
+
+    answers = await asyncio.gather(*(ask(number) for number in range(HOLDS)))
+    assert sum(answer.held for answer in answers) == FUNDS
+    assert sorted(answer.available for answer in answers if answer.held) == list(range(FUNDS))
+    again = await asyncio.gather(*(ask(number) for number in range(HOLDS)))
+    assert [answer.held for answer in again] == [answer.held for answer in answers]
+    assert (await Credits(database).balance(owner)).held == FUNDS
+    holding = {f"{owner}-{number}" for number, answer in enumerate(answers) if answer.held}
+    assert {hold.job_id for hold in await open_holds(database) if hold.client_id == owner} == holding
+    assert await verify(database) == []
 
 
 async def test_20_racing_resolutions_have_one_answer(database: Database, owner: str) -> None:
