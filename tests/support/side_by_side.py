@@ -22,6 +22,7 @@ TOGETHER = ("tests/e2e/",)
 # What takes longest, the longest first. Only their order matters; what is not listed comes after them.
 LONGEST = (
     "tests/e2e/",
+    "tests/chaos/test_money_kills.py",
     "tests/chaos/test_kills.py",
     "tests/workflows/test_work_timers.py",
     "tests/demo/test_demo.py",
