@@ -40,7 +40,6 @@ class Payroll:
 
     shop: Shop
     board: Board
-    admin: Person
     earners: list[Earner]
     job_ids: list[str] = field(default_factory=list)
     rulings: dict[str, int] = field(default_factory=dict)
@@ -53,7 +52,7 @@ class Payroll:
             job_id = str((await client.person.post_job())["id"])
             self.job_ids.append(job_id)
             self.busy.add(job_id)
-            cast = Cast(job_id, client.person, self.admin, self.board, die, lapses=False)
+            cast = Cast(job_id, client.person, self.shop.admin, self.board, die, lapses=False)
             await die.choices([approved, left], [5, 1])[0](cast)
             await asyncio.sleep(die.uniform(0, 2))
             if die.random() < 0.5:
@@ -68,11 +67,11 @@ class Payroll:
         await asyncio.sleep(die.uniform(0, 1))
         base = f"/admin/jobs/{cast.job_id}/dispute"
         if die.random() < 0.25:
-            await self.admin.insist("POST", f"{base}/dismiss", {"reason": "it is as agreed"})
+            await self.shop.admin.insist("POST", f"{base}/dismiss", {"reason": "it is as agreed"})
             return
         share = die.choice([0, 3_300, 6_000, 10_000])
         ruling = {"workerShareBasisPoints": share, "reason": "some of it is usable"}
-        await self.admin.insist("POST", f"{base}/rule", ruling)
+        await self.shop.admin.insist("POST", f"{base}/rule", ruling)
         self.rulings[cast.job_id] = share
 
     async def pay_out(self, die: Random, until: asyncio.Event) -> None:
@@ -87,5 +86,5 @@ class Payroll:
     async def run_to_banks(self, worker_id: str | None = None) -> None:
         """As an admin does it."""
         body = {"workerId": worker_id} if worker_id else {}
-        await self.admin.insist("POST", "/admin/payouts/run", body, key=new_id())
+        await self.shop.admin.insist("POST", "/admin/payouts/run", body, key=new_id())
         self.runs += 1

@@ -1,7 +1,7 @@
 """Clients who subscribe, renew, change, buy packs, do not pay, are paid back and charge back, while processes die.
 
-Each does at Stripe what a person can do there (pay on a page, a bank's decline, an operator's refund), and at the door
-what the API offers. Whatever was answered with a yes is noted, to be compared with what Stripe has in the end.
+Each does at Stripe what happens there (a page is paid, a bank declines), and at the door what the API offers. Whatever
+was answered with a yes is noted, to be compared with what Stripe has in the end.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ _HOUR = 3_600
 
 @dataclass
 class Shop:
-    """What is outside of the platform: Stripe as an operator sees it, and as its test bank can be told to behave."""
+    """What clients meet: Stripe as an operator sees it and as its test bank is told to behave, and an admin."""
 
     sdk: stripe.StripeClient
     control: SandboxControl
     database: Database
+    admin: Person
 
     async def pay_page(self, url: str, card: dict[str, str] | None = None) -> None:
         """Fill in a page of Stripe's and send it, twice: people press twice."""
@@ -171,12 +172,19 @@ class Subscriber:
         self.acts.months.append(self.tier)
 
     async def be_refunded(self) -> None:
-        """An operator gives a part of a payment back, or all of it."""
+        """An admin gives a part of a payment back, or all of it."""
         payment = await self._payment()
         if payment is None:
             return
         cents = self.die.choice([payment.amount_received, self.die.randint(1, payment.amount_received)])
-        await self.shop.sdk.v1.refunds.create_async({"payment_intent": payment.id, "amount": cents})
+        wanted = {
+            "paymentId": payment.id,
+            "reason": "as agreed",
+            "amountUsdCents": cents,
+            "beyondPolicy": True,
+        }
+        path = f"/admin/clients/{self.person.id}/refunds"
+        await self.shop.admin.insist("POST", path, wanted, key=new_id())
         self.acts.refunds[payment.id] = cents
 
     async def charge_back(self) -> None:

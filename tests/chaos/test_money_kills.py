@@ -53,6 +53,7 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"method": "POST", "path": "/v1/accounts", "drop": "after"},
     {"method": "POST", "path": "/v1/checkout/sessions", "drop": "after"},
     {"method": "POST", "path": "/v1/subscriptions/*", "drop": "after"},
+    {"method": "POST", "path": "/v1/refunds", "drop": "after"},
     {"method": "POST", "path": "/v1/transfers", "status": 500, "remembered": True},
     {"method": "GET", "path": "/v1/charges", "status": 429},
     {"method": "GET", "path": "/v1/invoices", "drop": "before"},
@@ -169,15 +170,14 @@ async def _play(
     )
     async with SandboxControl(platform.settings.stripe_api_base, timeout_seconds=90) as control:
         await control.set_delivery(key, seed=Random(seed).randint(0, 10**6), **DELIVERY)
-        shop = Shop(sdk, control, platform.database)
+        shop = Shop(sdk, control, platform.database, await platform.admin())
         people = [await platform.worker(capacity=8, paid=False) for _ in range(workers)]
         earners = [Earner(shop, person) for person in people]
         for earner in earners[1:]:  # the first one comes late
             await earner.onboard()
-        admin = await platform.admin()
         reaper = Reaper(platform, Random(f"reaper:{seed}"), kills, pause_seconds=pause, victims=VICTIMS)
         async with watching(people) as board:
-            economy = Economy(platform, shop, Payroll(shop, board, admin, earners), seed, pause)
+            economy = Economy(platform, shop, Payroll(shop, board, earners), seed, pause)
             try:
                 await economy.run(reaper, subscribing=subscribing, employing=employing)
             except BaseException:
