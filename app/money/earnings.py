@@ -17,6 +17,7 @@ from app.money.drafts import (
     ReverseEarnings,
     draft,
 )
+from app.money.errors import IdempotencyKeyReused
 from app.money.journal import Journal, Posting
 from app.money.keys import accrue_key
 from app.money.keys import transfer_key as key_of_transfer
@@ -126,6 +127,9 @@ class Earnings:
         Whether it is sent anew or taken back (`reverse`) is an act of its own. Both orders end the same: a debt
         that the reversal left is paid by the money that comes back.
 
+        What came back is Stripe's word, and the reason that of who hears of it first: whoever hears of it later, for
+        another reason, gets the first answer.
+
         Raises:
             UnknownTransaction: no such transfer was recorded.
             CorrectionExceeded: more came back than was sent.
@@ -141,7 +145,16 @@ class Earnings:
             stripe_reversal_id=stripe_reversal_id,
             reason=reason,
         )
-        return _outcome(await self._journal.post(act))
+        try:
+            return _outcome(await self._journal.post(act))
+        except IdempotencyKeyReused:
+            known = await self._journal.find(key)
+            if known is None:
+                raise
+            as_known = act.model_copy(update={"reason": known.reason})
+            if as_known.body_hash != known.body_hash:
+                raise
+            return _outcome(Posting(known, replayed=True))
 
     async def transferable(self, worker_id: str, job_id: str, *, number: int = 1) -> int:
         """What may be sent for the job's accrual of that number: less debts it paid and what was taken back.

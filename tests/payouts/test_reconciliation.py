@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from temporalio.testing import ActivityEnvironment
 
+from activities.payouts import PayoutActivities
 from app.documents import utcnow
 from app.errors import NotFoundError
 from app.ids import new_id
 from app.lifecycle import Phase, Status
 from app.money.credits import Credits
 from app.money.earnings import Earnings
-from app.money.keys import accrue_key, hold_key, transfer_key
+from app.money.errors import IdempotencyKeyReused
+from app.money.keys import accrue_key, hold_key, transfer_key, transfer_reversal_key
 from app.money.verify import verify
 from app.payouts.models import BankPayout, BankPayoutStatus, bank_payout_id
 from app.reconciliation.compare import Comparison
@@ -29,6 +32,7 @@ from app.settings import Settings
 from tests.conftest import Database
 from tests.payouts.conftest import Payer
 from tests.workflows.followers_support import PAY, insert_client, insert_job, insert_worker
+from workflows.followers import TakeBack
 
 ADMIN = "a" * 24
 _AT_ONCE = (DifferenceKind.AMOUNT_DIFFERS,)
@@ -164,6 +168,60 @@ async def test_what_stripe_took_back_by_hand_is_recorded(office: Office) -> None
     await office.apply(report_id)
     balance = await office.earnings.balance(job["worker"])
     assert (balance.payable, balance.paid) == (500, PAY - 500)
+    await office.assert_mended()
+
+
+@pytest.mark.parametrize("first", ["repair", "ruling"])
+async def test_a_repair_and_a_late_ruling_record_one_reversal_once(office: Office, first: str) -> None:
+    """The ruling's answer was lost after Stripe had given the money back; the repair names another reason than it."""
+    job = await office.paid_job()
+    ruling = TakeBack(
+        job_id=job["job"], worker_id=job["worker"], amount_usd_cents=500, act="ruling:1", reason="half done"
+    )
+    payer = PayoutActivities(office.database, office.payer.gateway, office.earnings)
+    await office.payer.gateway.reverse_transfer(
+        job["transfer"], 500, idempotency_key=new_id(), metadata={"act": "ruling:1:1"}
+    )
+    report_id, difference = await office.only(DifferenceKind.REVERSAL_WITHOUT_ROW)
+    assert difference.repair.kind is RepairKind.RECORD_REVERSAL
+
+    async def rule() -> None:
+        taken = await ActivityEnvironment().run(payer.take_back, ruling)
+        assert (taken.reversed_usd_cents, taken.debt_usd_cents) == (500, 0)
+
+    if first == "repair":
+        await office.apply(report_id)
+        await rule()
+    else:
+        await rule()
+        await office.apply(report_id)
+    balance = await office.earnings.balance(job["worker"])
+    assert (balance.payable, balance.paid, balance.debt) == (0, PAY - 500, 0)
+    await office.assert_mended()
+    with pytest.raises(IdempotencyKeyReused):  # the reason alone may differ
+        await office.earnings.record_transfer_reversal(
+            job["worker"],
+            job["job"],
+            499,
+            key=transfer_reversal_key(difference.repair.fields["reversalId"]),
+            stripe_reversal_id=difference.repair.fields["reversalId"],
+        )
+
+
+async def test_polar_two_equal_reversals_of_one_transfer_both_reach_stripe(office: Office) -> None:
+    """The key was the transfer's, so the second was taken for a repeat of the first while the key lived."""
+    job = await office.paid_job()
+    payer = PayoutActivities(office.database, office.payer.gateway, office.earnings)
+    for act in ("ruling:1", "ruling:2", "ruling:1"):  # the last one is a repeat
+        request = TakeBack(
+            job_id=job["job"], worker_id=job["worker"], amount_usd_cents=300, act=act, reason="ruling"
+        )
+        taken = await ActivityEnvironment().run(payer.take_back, request)
+        assert taken.reversed_usd_cents == 300
+    transfer = await office.payer.gateway.retrieve_transfer(job["transfer"])
+    assert transfer.reversed_cents == 600
+    balance = await office.earnings.balance(job["worker"])
+    assert (balance.payable, balance.paid, balance.debt) == (0, PAY - 600, 0)
     await office.assert_mended()
 
 
