@@ -170,6 +170,14 @@ class EventSeen:
     account: str | None = None
 
 
+@dataclass(frozen=True)
+class EventPage:
+    """Some events, newest first, and whether older ones follow."""
+
+    events: tuple[EventSeen, ...]
+    has_more: bool
+
+
 class BillingGateway(Protocol):
     """What the platform asks of Stripe about clients. Every method may raise a `payments.PaymentError`."""
 
@@ -246,6 +254,8 @@ class BillingGateway(Protocol):
 
     async def customer_of_payment(self, payment_or_charge_id: str) -> str | None: ...
 
-    async def undelivered_events(self, *, since: datetime) -> list[EventSeen]: ...
+    async def list_events(
+        self, *, since: datetime, until: datetime, after: str | None = None, account_id: str | None = None
+    ) -> EventPage: ...
 
     async def close(self) -> None: ...

@@ -13,16 +13,24 @@ from app.gateways.billing import (
     PACK,
     BilledSubscription,
     CheckoutSession,
-    EventSeen,
+    EventPage,
     Invoice,
-    InvoiceLine,
     Payment,
     Price,
     PriceWanted,
 )
 from app.gateways.payments import InvalidPaymentRequest
-from app.gateways.stripe_client import CURRENCY, every, id_of, instant, metadata_of, translated
+from app.gateways.saved_failures import past_saved_failures
+from app.gateways.stripe_client import CURRENCY, every, id_of, metadata_of, translated
 from app.gateways.stripe_money_back import StripeMoneyBack
+from app.gateways.stripe_values import (
+    event_of,
+    invoice_of,
+    payment_of,
+    price_of,
+    session_of,
+    subscription_of,
+)
 
 _PAGE = 100
 
@@ -86,15 +94,24 @@ class StripeBilling(StripeMoneyBack):
         known = self._prices.get(wanted.lookup_key)
         if known is not None:
             return known
-        params: Any = {"lookup_keys": [wanted.lookup_key], "limit": 1}
-        found = await translated(self._stripe.v1.prices.list_async(params))
-        price = _price(found.data[0]) if found.data else await self._make_price(wanted)
+        price = await self._find_price(wanted.lookup_key)
+        if price is None:
+            price = await past_saved_failures(
+                f"price:{wanted.lookup_key}",
+                lambda key: self._make_price(wanted, key),
+                lambda: self._find_price(wanted.lookup_key),
+            )
         if (price.unit_cents, price.currency) != (wanted.unit_cents, CURRENCY):
             raise InvalidPaymentRequest(f"the price {wanted.lookup_key} has another amount at Stripe")
         self._prices[wanted.lookup_key] = price
         return price
 
-    async def _make_price(self, wanted: PriceWanted) -> Price:
+    async def _find_price(self, lookup_key: str) -> Price | None:
+        params: Any = {"lookup_keys": [lookup_key], "limit": 1}
+        found = await translated(self._stripe.v1.prices.list_async(params))
+        return price_of(found.data[0]) if found.data else None
+
+    async def _make_price(self, wanted: PriceWanted, idempotency_key: str) -> Price:
         """With a product of its own: the price is what is sold."""
         params: Any = {
             "product_data": {"name": wanted.product_name, "metadata": wanted.metadata},
@@ -105,13 +122,15 @@ class StripeBilling(StripeMoneyBack):
             "metadata": wanted.metadata,
             **({"recurring": {"interval": "month"}} if wanted.monthly else {}),
         }
-        options: stripe.RequestOptions = {"idempotency_key": f"price:{wanted.lookup_key}"}
-        return _price(await translated(self._stripe.v1.prices.create_async(params, options)))
+        options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
+        return price_of(await translated(self._stripe.v1.prices.create_async(params, options)))
 
     async def retrieve_price(self, price_id: str) -> Price:
         """A price by its id, asked for once."""
         if price_id not in self._prices:
-            self._prices[price_id] = _price(await translated(self._stripe.v1.prices.retrieve_async(price_id)))
+            self._prices[price_id] = price_of(
+                await translated(self._stripe.v1.prices.retrieve_async(price_id))
+            )
         return self._prices[price_id]
 
     # -- checkout and portal
@@ -140,14 +159,14 @@ class StripeBilling(StripeMoneyBack):
             what: {"metadata": metadata},
         }
         options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
-        return _session(await translated(self._stripe.v1.checkout.sessions.create_async(params, options)))
+        return session_of(await translated(self._stripe.v1.checkout.sessions.create_async(params, options)))
 
     async def open_checkouts(self, customer_id: str, *, subscribing: bool) -> list[CheckoutSession]:
         """The pages that the client could still pay on, for a subscription or for packs."""
         mode = "subscription" if subscribing else "payment"
         params: Any = {"customer": customer_id, "status": "open", "limit": _PAGE}
         pages = every(self._stripe.v1.checkout.sessions.list_async(params))
-        return [_session(session) async for session in pages if session.mode == mode]
+        return [session_of(session) async for session in pages if session.mode == mode]
 
     async def expire_checkout(self, session_id: str) -> None:
         await translated(self._stripe.v1.checkout.sessions.expire_async(session_id))
@@ -166,7 +185,9 @@ class StripeBilling(StripeMoneyBack):
     async def list_subscriptions(self, customer_id: str) -> list[BilledSubscription]:
         """All of a customer's, ended ones included, oldest first."""
         params: Any = {"customer": customer_id, "status": "all", "limit": _PAGE}
-        found = [_subscription(one) async for one in every(self._stripe.v1.subscriptions.list_async(params))]
+        found = [
+            subscription_of(one) async for one in every(self._stripe.v1.subscriptions.list_async(params))
+        ]
         return found[::-1]
 
     async def change_price(
@@ -182,7 +203,7 @@ class StripeBilling(StripeMoneyBack):
             "payment_behavior": "error_if_incomplete",
         }
         options: stripe.RequestOptions = {"idempotency_key": idempotency_key}
-        return _subscription(
+        return subscription_of(
             await translated(self._stripe.v1.subscriptions.update_async(subscription.id, params, options))
         )
 
@@ -194,12 +215,12 @@ class StripeBilling(StripeMoneyBack):
             "subscription": subscription.id,
             "subscription_details": _change(subscription, price, at),
         }
-        return _invoice(await translated(self._stripe.v1.invoices.create_preview_async(params)))
+        return invoice_of(await translated(self._stripe.v1.invoices.create_preview_async(params)))
 
     async def set_cancel_at_period_end(
         self, subscription_id: str, *, wanted: bool, idempotency_key: str
     ) -> BilledSubscription:
-        return _subscription(
+        return subscription_of(
             await translated(
                 self._stripe.v1.subscriptions.update_async(
                     subscription_id,
@@ -218,7 +239,7 @@ class StripeBilling(StripeMoneyBack):
     async def list_invoices(self, customer_id: str) -> list[Invoice]:
         """All of a customer's, oldest first."""
         params: Any = {"customer": customer_id, "limit": _PAGE}
-        return [_invoice(one) async for one in every(self._stripe.v1.invoices.list_async(params))][::-1]
+        return [invoice_of(one) async for one in every(self._stripe.v1.invoices.list_async(params))][::-1]
 
     async def invoice_payment_id(self, invoice_id: str) -> str | None:
         """The payment intent that paid an invoice; None if its client's balance did."""
@@ -231,28 +252,30 @@ class StripeBilling(StripeMoneyBack):
     async def list_payments(self, customer_id: str) -> list[Payment]:
         """All of a customer's payment intents, oldest first."""
         params: Any = {"customer": customer_id, "limit": _PAGE}
-        return [_payment(one) async for one in every(self._stripe.v1.payment_intents.list_async(params))][
+        return [payment_of(one) async for one in every(self._stripe.v1.payment_intents.list_async(params))][
             ::-1
         ]
 
-    async def undelivered_events(self, *, since: datetime) -> list[EventSeen]:
-        """Events that no endpoint of ours has taken, oldest first; Stripe keeps them for 30 days."""
+    async def list_events(
+        self, *, since: datetime, until: datetime, after: str | None = None, account_id: str | None = None
+    ) -> EventPage:
+        """A page of the events between two moments (both included), newest first; Stripe forgets them after 30 days.
+
+        They are the platform's own, or a connected account's. `after` is the last event of the page before.
+
+        Raises:
+            InvalidPaymentRequest: also when Stripe does not know `after` any more.
+            AccountCannotReceive: the connected account is none of ours, or has left.
+        """
         params: Any = {
-            "delivery_success": False,
-            "created": {"gte": int(since.timestamp())},
+            "created": {"gte": int(since.timestamp()), "lte": int(until.timestamp())},
             "limit": _PAGE,
+            **({} if after is None else {"starting_after": after}),
         }
-        found = [one async for one in every(self._stripe.v1.events.list_async(params))]
-        return [
-            EventSeen(
-                id=one.id,
-                type=one.type,
-                created_at=instant(one.created),
-                object=one.data.object.to_dict(),
-                account=one.account,
-            )
-            for one in reversed(found)
-        ]
+        options: stripe.RequestOptions = {} if account_id is None else {"stripe_account": account_id}
+        found = await translated(self._stripe.v1.events.list_async(params, options))
+        events = tuple(event_of(one, account_id) for one in found.data)
+        return EventPage(events=events, has_more=found.has_more)
 
 
 def _change(subscription: BilledSubscription, price: Price, at: datetime) -> dict[str, Any]:
@@ -261,94 +284,3 @@ def _change(subscription: BilledSubscription, price: Price, at: datetime) -> dic
         "proration_behavior": "always_invoice",
         "proration_date": int(at.timestamp()),
     }
-
-
-def _maybe(seconds: int | None) -> datetime | None:
-    return None if seconds is None else instant(seconds)
-
-
-def _price(price: stripe.Price) -> Price:
-    metadata = metadata_of(price.metadata)
-    credits_ = metadata.get("credits", "")
-    return Price(
-        id=price.id,
-        lookup_key=price.lookup_key or "",
-        unit_cents=price.unit_amount or 0,
-        currency=price.currency,
-        credits=int(credits_) if credits_.isdigit() else 0,
-        tier=metadata.get("tier"),
-        pack=metadata.get(PACK),
-    )
-
-
-def _session(session: stripe.checkout.Session) -> CheckoutSession:
-    return CheckoutSession(
-        id=session.id,
-        url=session.url,
-        status=session.status or "open",
-        expires_at=instant(session.expires_at),
-    )
-
-
-def _subscription(subscription: stripe.Subscription) -> BilledSubscription:
-    item = subscription["items"].data[0]
-    return BilledSubscription(
-        id=subscription.id,
-        customer_id=id_of(subscription.customer) or "",
-        status=subscription.status,
-        item_id=item.id,
-        price_id=item.price.id,
-        period_start=instant(item.current_period_start),
-        period_end=instant(item.current_period_end),
-        cancel_at_period_end=subscription.cancel_at_period_end,
-        ended_at=_maybe(subscription.ended_at),
-        created_at=instant(subscription.created),
-    )
-
-
-def _invoice(invoice: stripe.Invoice) -> Invoice:
-    details = invoice.parent.subscription_details if invoice.parent else None
-    return Invoice(
-        id=getattr(invoice, "id", "") or "",
-        customer_id=id_of(invoice.customer) or "",
-        subscription_id=id_of(details.subscription) if details else None,
-        status=invoice.status or "draft",
-        reason=invoice.billing_reason or "manual",
-        currency=invoice.currency,
-        total=invoice.total,
-        amount_due=invoice.amount_due,
-        amount_paid=invoice.amount_paid,
-        attempted=invoice.attempted,
-        created_at=instant(invoice.created),
-        lines=tuple(_line(line) for line in invoice.lines.data),
-        number=invoice.number,
-        paid_at=_maybe(invoice.status_transitions.paid_at),
-        next_attempt_at=_maybe(invoice.next_payment_attempt),
-        page_url=invoice.hosted_invoice_url,
-        pdf_url=invoice.invoice_pdf,
-    )
-
-
-def _line(line: stripe.InvoiceLineItem) -> InvoiceLine:
-    pricing = line.pricing.price_details if line.pricing else None
-    item = line.parent.subscription_item_details if line.parent else None
-    return InvoiceLine(
-        price_id=id_of(pricing.price) if pricing else None,
-        amount=line.amount,
-        proration=item is not None and item.proration,
-        period_start=instant(line.period.start),
-        period_end=instant(line.period.end),
-        quantity=line.quantity or 1,
-    )
-
-
-def _payment(intent: stripe.PaymentIntent) -> Payment:
-    return Payment(
-        id=intent.id,
-        customer_id=id_of(intent.customer),
-        status=intent.status,
-        currency=intent.currency,
-        amount_received=intent.amount_received,
-        created_at=instant(intent.created),
-        metadata=metadata_of(intent.metadata),
-    )

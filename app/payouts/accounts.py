@@ -11,6 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from app.documents import utcnow
 from app.gateways.payments import AccountCannotReceive, PaymentGateway, RecipientAccount
+from app.gateways.saved_failures import past_saved_failures
 from app.jobs.payouts import SETTLED, payout_of
 from app.users.models import PayoutAccount
 
@@ -50,8 +51,11 @@ async def open_account(
     if asked_at and utcnow() - asked_at > _KEY_LIVES:
         account = await gateway.find_account(worker_id)  # made then, perhaps, and the answer was lost
     if account is None:
-        key = f"account-{worker_id}"
-        account = await gateway.create_recipient_account(worker_id, email, country, idempotency_key=key)
+        account = await past_saved_failures(
+            f"account-{worker_id}",
+            lambda key: gateway.create_recipient_account(worker_id, email, country, idempotency_key=key),
+            lambda: gateway.find_account(worker_id),
+        )
     return await _adopt(database, worker_id, account.id)
 
 
@@ -99,6 +103,13 @@ async def handle_account_updated(
             await nudge(job_id, number)
             nudged += 1
     return AccountUpdate(worker_id=worker_id, transfers_active=state.transfers_active, nudged=nudged)
+
+
+async def accounts_after(database: Database, worker_id: str, *, limit: int) -> list[tuple[str, str]]:
+    """The next workers by id who have an account, and it; empty after the last."""
+    query = {"role": "worker", "_id": {"$gt": worker_id}, f"{_PROFILE}.stripeAccountId": {"$gt": ""}}
+    page = database["users"].find(query, {f"{_PROFILE}.stripeAccountId": 1}).sort("_id", 1).limit(limit)
+    return [(str(user["_id"]), str(user[_PROFILE]["stripeAccountId"])) async for user in page]
 
 
 async def unsettled_payouts(database: Database, worker_id: str) -> list[tuple[str, int]]:

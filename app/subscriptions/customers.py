@@ -9,6 +9,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app.documents import utcnow
 from app.gateways.billing import BillingGateway
+from app.gateways.saved_failures import past_saved_failures
 
 COLLECTION = "billing_customers"
 Database = AsyncDatabase[dict[str, Any]]
@@ -48,5 +49,9 @@ async def ensure_customer(database: Database, gateway: BillingGateway, client_id
         return known
     found = await gateway.find_customer(client_id, email)
     if found is None:
-        found = await gateway.create_customer(client_id, email, idempotency_key=f"customer:{client_id}")
+        found = await past_saved_failures(
+            f"customer:{client_id}",
+            lambda key: gateway.create_customer(client_id, email, idempotency_key=key),
+            lambda: gateway.find_customer(client_id, email),
+        )
     return await link(database, client_id, found)

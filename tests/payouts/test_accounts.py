@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from app.documents import utcnow
@@ -88,6 +89,18 @@ async def test_an_account_whose_making_was_forgotten_is_found_again_days_later(
     await database["users"].update_one(
         {"_id": worker_id}, {"$set": {"workerProfile.stripeAccountAskedAt": asked}}
     )
+    account = await open_for(database, payer.gateway, worker_id)
+    assert await accounts_of(payer.gateway) == 1
+    assert (await profile(database, worker_id))["stripeAccountId"] == account
+
+
+async def test_stripe_replays_a_saved_500_and_the_next_key_opens_the_account(
+    database: Database, payer: Payer, worker_id: str
+) -> None:
+    """A failure that happened while executing is the answer to its key for a day."""
+    await payer.control.add_fault(method="POST", path="/v1/accounts", status=500, remembered=True)
+    with pytest.raises(GatewayUnavailable):
+        await open_for(database, payer.gateway, worker_id)
     account = await open_for(database, payer.gateway, worker_id)
     assert await accounts_of(payer.gateway) == 1
     assert (await profile(database, worker_id))["stripeAccountId"] == account
