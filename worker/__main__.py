@@ -27,6 +27,7 @@ from workflows.bank_payout import ensure_bank_payouts
 from workflows.contracts import TaskQueue
 from workflows.ledger import ensure_ledger_night
 from workflows.sweep import ensure_schedule
+from workflows.webhooks import ensure_webhook_sweep
 
 _log = structlog.get_logger("worker")
 
@@ -42,6 +43,7 @@ async def serve(
     async with open_resources(settings) as resources:
         await register_search_attributes(resources.client)
         await ensure_schedule(resources.client, settings.task_queue_prefix)
+        await ensure_webhook_sweep(resources.client, settings.task_queue_prefix)
         await ensure_ledger_night(resources.client, settings.task_queue_prefix)
         await ensure_bank_payouts(resources.client, settings)
         await _run(resources, stop, queues)

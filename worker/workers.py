@@ -21,6 +21,7 @@ from activities.ratings import RatingActivities
 from activities.reconciliation import ReconciliationActivities
 from activities.sweep import SweepActivities
 from activities.timetracking import TimeTrackingActivities
+from activities.webhooks import WebhookActivities
 from app.settings import Settings
 from worker.resources import Resources
 from worker.sandbox import QuietSandbox
@@ -35,6 +36,7 @@ from workflows.ratings import RatingsWorkflow
 from workflows.repeats import RepeatedUpdates
 from workflows.subscription import StripeEventWorkflow, SubscriptionWorkflow
 from workflows.sweep import SweepWorkflow
+from workflows.webhooks import WebhookSweepWorkflow
 
 # Time for running activities to end when the process is told to stop; shorter than a container's grace of 30 s.
 GRACEFUL_SHUTDOWN = timedelta(seconds=20)
@@ -48,12 +50,12 @@ WORKFLOWS: dict[TaskQueue, Sequence[type]] = {
     TaskQueue.JOBS: (JobWorkflow, DisputeWorkflow, RatingsWorkflow, ArchiveWorkflow),
     TaskQueue.BILLING: (PayoutWorkflow, BankPayoutsWorkflow, SubscriptionWorkflow, StripeEventWorkflow),
     TaskQueue.AI: (),
-    TaskQueue.NOTIFY: (SweepWorkflow, LedgerNightWorkflow),
+    TaskQueue.NOTIFY: (SweepWorkflow, LedgerNightWorkflow, WebhookSweepWorkflow),
 }
 
 # Jobs, ratings and payouts live for weeks, subscriptions for years: they move to the current build, and
 # `workflow.patched` guards what differs.
-# A sweep is over in seconds and the ledger's night in minutes, so they end on the build that they began on.
+# Sweeps are over in seconds and the ledger's night in minutes, so they end on the build that they began on.
 VERSIONING: dict[TaskQueue, VersioningBehavior] = {
     TaskQueue.JOBS: VersioningBehavior.AUTO_UPGRADE,
     TaskQueue.BILLING: VersioningBehavior.AUTO_UPGRADE,
@@ -88,6 +90,9 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
         resources.credits,
         resources.storage,
         bucket=resources.settings.s3_bucket_archive,
+    )
+    webhooks = WebhookActivities(
+        resources.database, resources.billing, client=resources.client, settings=resources.settings
     )
     reconciliation = ReconciliationActivities(resources.database, resources.payments, resources.settings)
     return {
@@ -133,6 +138,11 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
             ledger.expire_credits,
             ledger.audit_ledger,
             reconciliation.reconcile,
+            webhooks.retry_events,
+            webhooks.pull_events,
+            webhooks.pull_accounts,
+            webhooks.tell_of_webhooks,
+            webhooks.purge_events,
         ),
     }
 

@@ -15,12 +15,15 @@ from app.subscriptions import customers
 from app.subscriptions.billing_state import BillingState
 from app.subscriptions.customers import Database
 from app.subscriptions.dunning import Dunning, DunningPolicy
-from app.webhooks.models import EventFacts
+from app.webhooks import inbox
+from app.webhooks.models import EventFacts, EventStatus, WebhookEndpoint
 from app.webhooks.types import Concern, concern_of
 from workflows.contracts import CLIENT_ID, NEEDS_ADMIN, TaskQueue, task_queue
 
 SUBSCRIPTION_WORKFLOW = "Subscription"
 STRIPE_EVENT_WORKFLOW = "StripeEvent"
+WEBHOOK_SWEEP_WORKFLOW = "WebhookSweep"
+WEBHOOK_SWEEP_SCHEDULE_ID = "webhook-sweep"
 
 BILLING_CHANGED_SIGNAL = "billing_changed"
 """To a subscription: something may have changed at Stripe. Carries a `BillingChanged`."""
@@ -33,6 +36,11 @@ class BillingActivity(StrEnum):
     RECORD_DUNNING = "record_dunning"
     SUSPEND_SUBSCRIPTION = "suspend_subscription"
     ROUTE_EVENT = "route_event"
+    RETRY_EVENTS = "retry_events"
+    PULL_EVENTS = "pull_events"
+    PULL_ACCOUNTS = "pull_accounts"
+    TELL_OF_WEBHOOKS = "tell_of_webhooks"
+    PURGE_EVENTS = "purge_events"
 
 
 def subscription_workflow_id(client_id: str) -> str:
@@ -119,6 +127,79 @@ class RoutedEvent(BaseModel):
     payouts: int = 0  # that were told to try again
 
 
+class WebhookSweepInput(BaseModel):
+    """What one sweep of the webhooks does. Events as young as the grace may still be on their way by themselves."""
+
+    grace_seconds: int = 300
+    accounts_every_seconds: int = 3_600  # the time from one pull of a connected account to the next
+
+
+class PullEvents(BaseModel):
+    """Pull the next page of what happened up to a moment, of the platform's own events."""
+
+    at: datetime
+    until: datetime
+
+
+class Pulled(BaseModel):
+    """What was pulled: never handed over before, known, of no consequence. `has_more`: there is another page."""
+
+    new: int = 0
+    known: int = 0
+    ignored: int = 0
+    has_more: bool = False
+
+    def add(self, page: Pulled) -> None:
+        """Count another page."""
+        self.new += page.new
+        self.known += page.known
+        self.ignored += page.ignored
+        self.has_more = page.has_more
+
+
+class PullAccounts(PullEvents):
+    """The same for the next connected accounts: those of the workers whose ids follow `after`."""
+
+    every_seconds: int
+    after: str = ""
+
+
+class PulledAccounts(BaseModel):
+    """What came of them. `last` is the last worker; None: there are no more. `gone` accounts have left us."""
+
+    pulled: Pulled = Field(default_factory=Pulled)
+    accounts: int = 0
+    gone: int = 0
+    last: str | None = None
+
+
+class EventsRetried(BaseModel):
+    """Events handed over again: never handed over before, handed and not handled; and for many times by now."""
+
+    stuck: int = 0
+    unhandled: int = 0
+    hopeless: int = 0
+
+
+class TellOfWebhooks(BaseModel):
+    """Tell the admins, once a day, of events that did not come by themselves, and of some that nothing comes of."""
+
+    at: datetime
+    undelivered: int = 0
+    unhandled: int = 0
+
+
+class WebhookSweepResult(BaseModel):
+    """What one sweep did. `unanswered`: Stripe did not answer, so the next sweep pulls it all."""
+
+    retried: EventsRetried = Field(default_factory=EventsRetried)
+    pulled: Pulled = Field(default_factory=Pulled)
+    accounts: int = 0
+    gone: int = 0
+    unanswered: bool = False
+    purged: int = 0
+
+
 async def hand_to_client(client: Client, settings: Settings, client_id: str, event_id: str | None) -> None:
     """Tell the client's subscription to look again, starting its workflow if none runs.
 
@@ -147,8 +228,10 @@ async def hand_to_client(client: Client, settings: Settings, client_id: str, eve
     )
 
 
-async def hand_to_router(client: Client, settings: Settings, facts: EventFacts) -> None:
-    """Have it found out at Stripe whom the event concerns; once for each event.
+async def hand_to_router(
+    client: Client, settings: Settings, facts: EventFacts, *, again: bool = False
+) -> None:
+    """Have it found out at Stripe whom the event concerns; once for each event, unless it is to be done again.
 
     Raises:
         temporalio.service.RPCError: Temporal cannot be reached, or did not answer in time.
@@ -159,7 +242,9 @@ async def hand_to_router(client: Client, settings: Settings, facts: EventFacts) 
             facts,
             id=stripe_event_workflow_id(facts.id),
             task_queue=task_queue(TaskQueue.BILLING, settings.task_queue_prefix),
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
+            if again
+            else WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
             static_summary=facts.type,
             rpc_timeout=timedelta(seconds=settings.dependency_timeout_seconds),
         )
@@ -167,8 +252,12 @@ async def hand_to_router(client: Client, settings: Settings, facts: EventFacts) 
         return
 
 
-async def hand_over(client: Client, settings: Settings, database: Database, facts: EventFacts) -> None:
+async def hand_over(
+    client: Client, settings: Settings, database: Database, facts: EventFacts, *, again: bool = False
+) -> None:
     """Hand an event to whom it concerns: to the client's subscription if it is known whose it is, else to ask Stripe.
+
+    `again`: it was handed over before, and nothing came of it.
 
     Raises:
         temporalio.service.RPCError: Temporal cannot be reached, or did not answer in time.
@@ -179,4 +268,21 @@ async def hand_over(client: Client, settings: Settings, database: Database, fact
         if client_id is not None:
             await hand_to_client(client, settings, client_id, facts.id)
             return
-    await hand_to_router(client, settings, facts)
+    await hand_to_router(client, settings, facts, again=again)
+
+
+async def receive(
+    client: Client, settings: Settings, database: Database, facts: EventFacts, endpoint: WebhookEndpoint
+) -> inbox.Kept:
+    """Keep an event that Stripe delivered, or that was pulled, and hand it over; where it is now. Repeatable.
+
+    Raises:
+        temporalio.service.RPCError: Temporal cannot be reached, or did not answer in time; the event is kept.
+        pymongo.errors.PyMongoError: the store failed.
+    """
+    kept = await inbox.take_in(database, facts, endpoint)
+    if kept.status is not EventStatus.RECEIVED:
+        return kept
+    await hand_over(client, settings, database, facts)
+    await inbox.mark_handed(database, facts.id)
+    return kept._replace(status=EventStatus.HANDED)

@@ -18,11 +18,9 @@ from api.openapi import problems
 from api.state import Resources
 from api.types import ResponseModel
 from app.errors import NotFoundError
-from app.webhooks import inbox
-from app.webhooks.models import EventFacts, EventStatus, facts_of
+from app.webhooks.models import EventFacts, EventStatus, WebhookEndpoint, facts_of
 from app.webhooks.signature import live, verify
-from app.webhooks.types import Concern, concern_of, why_ignored
-from workflows.billing import hand_over
+from workflows.billing import receive
 
 router = APIRouter(prefix="/payments/webhooks", tags=["webhooks"])
 _log = structlog.stdlib.get_logger(__name__)
@@ -48,7 +46,7 @@ async def stripe(request: Request, resources: ResourcesDep) -> TakenIn:
     """Events of the platform's own account: checkouts, invoices, subscriptions, refunds, disputes."""
     settings = resources.settings
     secrets = live(settings.stripe_webhook_secret, settings.stripe_webhook_secret_previous)
-    return await _take_in(request, resources, "stripe", secrets)
+    return await _take_in(request, resources, WebhookEndpoint.PLATFORM, secrets)
 
 
 @router.post("/stripe-connect", responses=_PROBLEMS)
@@ -56,35 +54,20 @@ async def stripe_connect(request: Request, resources: ResourcesDep) -> TakenIn:
     """Events of workers' connected accounts. They have a secret of their own."""
     settings = resources.settings
     secrets = live(settings.stripe_connect_webhook_secret, settings.stripe_connect_webhook_secret_previous)
-    return await _take_in(request, resources, "stripe-connect", secrets)
+    return await _take_in(request, resources, WebhookEndpoint.CONNECT, secrets)
 
 
 async def _take_in(
-    request: Request, resources: Resources, endpoint: str, secrets: tuple[str, ...]
+    request: Request, resources: Resources, endpoint: WebhookEndpoint, secrets: tuple[str, ...]
 ) -> TakenIn:
     if not secrets:
         raise NotFoundError("There is nothing at this path.")
     body = await request.body()
     verify(body, request.headers.get("Stripe-Signature"), secrets)
     facts = _facts(body)
-    ignored = _ignored(facts, endpoint)
-    status = await inbox.take_in(resources.database, facts, endpoint, ignored=ignored)
-    if status is EventStatus.RECEIVED:
-        await hand_over(resources.temporal, resources.settings, resources.database, facts)
-        await inbox.mark_handed(resources.database, facts.id)
-        status = EventStatus.HANDED
-    _log.info("webhook", event_id=facts.id, type=facts.type, endpoint=endpoint, status=status.value)
+    status, _ = await receive(resources.temporal, resources.settings, resources.database, facts, endpoint)
+    _log.info("webhook", event_id=facts.id, type=facts.type, endpoint=endpoint.value, status=status.value)
     return TakenIn(status=status)
-
-
-def _ignored(facts: EventFacts, endpoint: str) -> str | None:
-    """Why nothing follows from it, if so. What connected accounts sell is not ours."""
-    concern = concern_of(facts.type)
-    if concern is None:
-        return why_ignored(facts.type)
-    if concern is Concern.CLIENT and (facts.account or endpoint != "stripe"):
-        return "of a connected account"
-    return None
 
 
 def _facts(body: bytes) -> EventFacts:

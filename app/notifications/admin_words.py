@@ -90,6 +90,19 @@ ADMIN: dict[NoticeType, Entry] = {
         link="{{ portal_url }}/admin/payments/disputes",
         reads=keys_of("amount_usd_cents", "reason", "deadline"),
     ),
+    "billing.webhooks": Entry(
+        title="Stripe's events need you",
+        message=(
+            "Some of Stripe's events did not come or end as they should"
+            "{% if undelivered is defined and undelivered %}: {{ undelivered }} were not delivered, "
+            "and were fetched{% endif %}"
+            "{% if unhandled is defined and unhandled %}; {{ unhandled }} wait after many tries{% endif %}."
+        ),
+        more=("See in Stripe's dashboard whether the webhook endpoint is disabled, or fails.",),
+        action="Look at it",
+        link="{{ portal_url }}/admin/payments",
+        reads=keys_of("undelivered", "unhandled"),
+    ),
     "ledger.differences": Entry(
         title="The books do not agree",
         message=(

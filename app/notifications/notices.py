@@ -56,6 +56,7 @@ NoticeType = Literal[
     "subscription.suspended",
     "billing.fault",
     "billing.disputed",
+    "billing.webhooks",
 ]
 MailType = Literal["auth.verify_email", "auth.already_registered"]
 

@@ -22,6 +22,13 @@ class EventStatus(StrEnum):
     IGNORED = "ignored"
 
 
+class WebhookEndpoint(StrEnum):
+    """Where an event comes in: of the platform's own account, or of a worker's connected one."""
+
+    PLATFORM = "stripe"
+    CONNECT = "stripe-connect"
+
+
 class EventFacts(CamelModel):
     """What of an event is needed to find whom it concerns."""
 
@@ -48,6 +55,7 @@ class WebhookEvent(CamelDocument):
     received_at: datetime = Field(default_factory=utcnow)
     handed_at: datetime | None = None
     handled_at: datetime | None = None
+    retries: int = 0  # how often it was handed on again since nothing had come of it
 
     class Settings:
         name = "webhook_events"
@@ -57,7 +65,21 @@ class WebhookEvent(CamelDocument):
         ]
 
 
-DOCUMENTS: list[type[Document]] = [WebhookEvent]
+class EventPull(CamelDocument):
+    """How far events are pulled from Stripe's own list: of the platform, or of one connected account."""
+
+    id: str = Field(alias="_id")  # type: ignore[assignment]  # PLATFORM_PULL, or the account's id
+    pulled_to: datetime  # whatever happened before is in the inbox
+    until: datetime | None = None  # the end of the pull under way, whose pages go back in time from here
+    after: str | None = None  # the last event of it that is in the inbox
+
+    class Settings:
+        name = "webhook_pulls"
+
+
+PLATFORM_PULL = "platform"
+
+DOCUMENTS: list[type[Document]] = [WebhookEvent, EventPull]
 
 
 def facts_of(

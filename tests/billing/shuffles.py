@@ -17,13 +17,11 @@ from app.money.credits import Credits
 from app.money.journal import Journal
 from app.money.keys import complete_key, hold_key
 from app.settings import Settings
-from app.webhooks import inbox
-from app.webhooks.models import EventFacts, EventStatus, facts_of
-from app.webhooks.types import concern_of, why_ignored
+from app.webhooks.models import EventFacts, WebhookEndpoint, facts_of
 from tests.billing.buyers import Buyer
 from tests.billing.moments import Event, Moment, Recorded
 from tests.conftest import Database
-from workflows.billing import SUBSCRIPTION_WORKFLOW, SettleBilling, hand_over
+from workflows.billing import SUBSCRIPTION_WORKFLOW, SettleBilling, receive
 
 _BOOKS = ("transactions", "books", "paid_grants", "subscriptions", "outbox", "webhook_events")
 _LAST = 10**6
@@ -135,10 +133,7 @@ class Handlers:
             event.get("account"),
             event["data"]["object"],
         )
-        ignored = None if concern_of(facts.type) else why_ignored(facts.type)
-        if await inbox.take_in(self.database, facts, "stripe", ignored=ignored) is EventStatus.RECEIVED:
-            await hand_over(self._temporal, self.settings, self.database, facts)
-            await inbox.mark_handed(self.database, facts.id)
+        await receive(self._temporal, self.settings, self.database, facts, WebhookEndpoint.PLATFORM)
 
     async def work(self, buyer: Buyer, *, look: bool = False) -> None:
         """Route and settle what came, as the workflows do; with `look` also if nothing came."""

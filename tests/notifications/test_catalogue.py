@@ -16,6 +16,8 @@ SAMPLES: dict[str, Any] = {
     "deadline": "2026-11-25T10:15:00+00:00",
     "differences": 3,
     "discrepancies": 2,
+    "undelivered": 4,
+    "unhandled": 5,
     "arrives_at": "2026-11-26T10:15:00Z",
     "closes_at": "2026-12-06T10:15:00Z",
     "since": "2026-11-22T08:00:00Z",

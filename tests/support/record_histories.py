@@ -20,6 +20,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from app.database import connect, open_database
 from app.gateways.openai import OpenAIBriefReader
+from app.ids import new_id
 from app.jobs.models import Job
 from app.jobs.policy import JobPolicy
 from app.lifecycle import CANCELLED, QUOTING, RESCUE, Action, Actor
@@ -31,15 +32,18 @@ from tests.parsing.fake_openai import fake_openai
 from tests.support.dispute_scenarios import DISPUTES
 from tests.support.histories import save
 from tests.support.jobs import Database, JobHarness, RefusedError, run_harness
+from workflows.billing import WEBHOOK_SWEEP_WORKFLOW, WebhookSweepInput, WebhookSweepResult
 from workflows.contracts import (
     BankPayoutsInput,
     BankPayoutsResult,
     RatingResult,
     SubmitRating,
+    TaskQueue,
     Update,
     archive_workflow_id,
     payout_workflow_id,
     ratings_workflow_id,
+    task_queue,
 )
 from workflows.starting import start_bank_payouts
 
@@ -143,6 +147,29 @@ async def bank_payouts(jobs: JobHarness) -> dict[str, WorkflowHandle[Any, Any]]:
     if (result.paid, result.below_minimum) != (1, 1):
         raise RuntimeError(f"not as planned: {result}")
     return {"bank-payouts": handle}
+
+
+@scenario
+async def webhook_sweep(jobs: JobHarness) -> dict[str, WorkflowHandle[Any, Any]]:
+    """What Stripe could not deliver of a connected account is pulled, and the admins are told."""
+    resources = jobs.resources
+    key = resources.settings.stripe_api_key.get_secret_value()
+    async with SandboxControl(resources.settings.stripe_api_base) as control:
+        await control.add_webhook(key, "http://127.0.0.1:9/", connect=True)
+        await control.set_delivery(key, drop=1.0)
+        await _give_account(jobs, await _only_worker(jobs))
+        handle = await resources.client.start_workflow(
+            WEBHOOK_SWEEP_WORKFLOW,
+            WebhookSweepInput(grace_seconds=0),
+            id=new_id(),
+            task_queue=task_queue(TaskQueue.NOTIFY, resources.settings.task_queue_prefix),
+            result_type=WebhookSweepResult,
+        )
+        result = await handle.result()
+        await control.set_delivery(key)
+    if not result.pulled.new or result.unanswered:
+        raise RuntimeError(f"not as planned: {result}")
+    return {"webhook-sweep": handle}
 
 
 async def _give_account(jobs: JobHarness, worker_id: str) -> None:

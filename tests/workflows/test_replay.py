@@ -91,6 +91,7 @@ BRANCHES = {
     "payout-taken-back-on-its-way",
     "ratings-both",
     "ratings-window-ended",
+    "webhook-sweep",
 }
 
 
