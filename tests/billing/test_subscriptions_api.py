@@ -121,6 +121,9 @@ async def test_bad_requests_and_nobodys_subscription(house: House) -> None:
     for body in ({"tier": "platinum"}, {"tier": ""}, {}, {"tier": "starter", "price": "1"}):
         answer = await post(house, person, "/subscriptions", body)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
+    for path, body in (("me/change", {"tier": "platinum"}), ("top-ups", {"pack": "huge"})):
+        answer = await post(house, person, f"/subscriptions/{path}", body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
     for path, more in (("change", {"tier": "growth"}), ("cancel", None), ("resume", None), ("portal", None)):
         answer = await post(house, person, f"/subscriptions/me/{path}", more)
         assert (answer.status_code, answer.json()["code"]) == (404, "subscription-not-found"), path
