@@ -95,22 +95,29 @@ class BillingActivities:
 
         Raises:
             app.gateways.payments.GatewayUnavailable: repeat.
+            app.gateways.payments.InvalidPaymentRequest: Stripe refuses to end what is still owed; repeat, more rarely.
         """
-        customer_id = await customers.find_customer(self._database, request.client_id)
-        found = await self._billing.list_subscriptions(customer_id) if customer_id else []
-        owing = [one for one in found if one.id == request.subscription_id and one.status in OWING]
-        if not owing:
+        if not await self._owes(request):
             return Suspended(suspended=False)
         try:
             await self._billing.cancel_now(
                 request.subscription_id, idempotency_key=f"suspend:{request.subscription_id}"
             )
-        except InvalidPaymentRequest as error:  # Stripe's own schedule was quicker
-            activity.logger.info("already ended", extra={"code": error.code})
+        except InvalidPaymentRequest as error:
+            if await self._owes(request):
+                raise
+            activity.logger.info(
+                "already ended", extra={"code": error.code}
+            )  # Stripe's own schedule was quicker
         notice = Notice(type="subscription.suspended", user_id=request.client_id)
         key = f"subscription-suspended:{request.subscription_id}"
         await enqueue(self._database, [OutboxEntry.of(notice, key=key)])
         return Suspended(suspended=True)
+
+    async def _owes(self, request: SuspendSubscription) -> bool:
+        customer_id = await customers.find_customer(self._database, request.client_id)
+        found = await self._billing.list_subscriptions(customer_id) if customer_id else []
+        return any(one.id == request.subscription_id and one.status in OWING for one in found)
 
     @activity.defn(name=BillingActivity.ROUTE_EVENT)
     @beating

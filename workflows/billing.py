@@ -60,7 +60,7 @@ class BillingChanged(BaseModel):
 
 
 class SubscriptionInput(BaseModel):
-    """A client's subscription. The last three are carried from run to run."""
+    """A client's subscription. What follows the limit is carried from run to run."""
 
     client_id: str
     dunning_policy: DunningPolicy = Field(default_factory=DunningPolicy)
@@ -68,6 +68,9 @@ class SubscriptionInput(BaseModel):
     events: list[str] = Field(default_factory=list)  # that are not settled yet
     dunning: Dunning | None = None
     runs: int = 1
+    flagged: bool = False  # an admin is asked for
+    billing: BillingState | None = None  # as it was found last
+    settled_events: int = 0
 
 
 class SettleBilling(BaseModel):

@@ -41,6 +41,7 @@ _LOOK_AT_LEAST = timedelta(days=7)
 _LOOK_WHILE_OWING = timedelta(days=1)
 _AFTER_RENEWAL = timedelta(hours=2)  # a renewal's invoice is a draft for an hour
 _EVENTS_AT_ONCE = 50
+_WITH_EVENTS = "continue-with-events"  # before it, a run that events never let rest grew without an end
 
 
 @workflow.defn(name=SUBSCRIPTION_WORKFLOW)
@@ -55,11 +56,12 @@ class SubscriptionWorkflow:
         self._looks_due = 1
         self._dunning = subscription.dunning
         self._view = SubscriptionView(
-            billing=BillingState(client_id=subscription.client_id),
+            billing=subscription.billing or BillingState(client_id=subscription.client_id),
             dunning=subscription.dunning,
+            settled_events=subscription.settled_events,
             runs=subscription.runs,
         )
-        self._flagged = False
+        self._flagged = subscription.flagged
 
     @workflow.run
     async def run(self, _subscription: SubscriptionInput) -> SubscriptionView:
@@ -68,6 +70,8 @@ class SubscriptionWorkflow:
             await self._settle()
             await self._collect()
             if self._looks_due or self._events:
+                if self._is_long() and workflow.patched(_WITH_EVENTS):
+                    workflow.continue_as_new(self._carried())
                 continue
             if not self._view.billing.is_alive:
                 break
@@ -186,7 +190,14 @@ class SubscriptionWorkflow:
 
     def _carried(self) -> SubscriptionInput:
         return self._input.model_copy(
-            update={"events": list(self._events), "dunning": self._dunning, "runs": self._input.runs + 1}
+            update={
+                "events": list(self._events),
+                "dunning": self._dunning,
+                "runs": self._input.runs + 1,
+                "flagged": self._flagged,
+                "billing": self._view.billing,
+                "settled_events": self._view.settled_events,
+            }
         )
 
     def _publish(self) -> None:
