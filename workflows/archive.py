@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         MarkArchived,
         WriteArchive,
     )
+    from workflows.runs import is_long
     from workflows.text import moment_text
 
 _START_TO_CLOSE = timedelta(seconds=120)
@@ -30,6 +31,7 @@ _RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=tim
 # Most payouts settle within seconds; a held one tells when it is sent, unless that signal came before this began.
 _RECHECKS = (timedelta(minutes=1), timedelta(minutes=15), timedelta(hours=3))
 _LAST_RECHECK = timedelta(days=1)
+_CONTINUES = "archive-continues"  # before it, one that waited for a payout for years was one run
 
 
 @workflow.defn(name=ARCHIVE_WORKFLOW)
@@ -41,13 +43,26 @@ class ArchiveWorkflow:
         """Make the state before a signal can arrive."""
         self._input = archive
         self._signals = 0
-        self._view = ArchiveView(job_id=archive.job_id)
+        self._view = ArchiveView.model_validate(archive.carried or {"job_id": archive.job_id})
         self._publish()
 
     @workflow.run
     async def run(self, archive: ArchiveInput) -> ArchiveView:
         """Write the record, note it on the job, and write it again once its money is settled."""
-        signals = self._signals
+        signals, checks = self._signals, 0
+        if archive.carried is None:
+            await self._archive()
+        else:
+            signals, checks = 0, len(_RECHECKS)
+        while not self._view.settled:
+            await self._wait_for_payout(signals, checks)
+            signals, checks = self._signals, checks + 1
+            await self._write()
+            self._continue_if_long(signals, checks)
+        return self._view
+
+    async def _archive(self) -> None:
+        archive = self._input
         if archive.not_before and (left := archive.not_before - workflow.now()) > timedelta(0):
             await workflow.sleep(left, summary="The time to open a dispute ends")
         written = await self._write()
@@ -65,12 +80,16 @@ class ArchiveWorkflow:
         )
         self._view.archived_at = at
         self._publish()
-        checks = 0
-        while not self._view.settled:
-            await self._wait_for_payout(signals, checks)
-            signals, checks = self._signals, checks + 1
-            await self._write()
-        return self._view
+
+    def _continue_if_long(self, signals: int, checks: int) -> None:
+        """Wait for the payout in a new run, once the short distances are behind and nothing new was heard."""
+        if self._view.settled or self._signals != signals or checks < len(_RECHECKS):
+            return
+        if is_long(self._input.history_limit) and workflow.patched(_CONTINUES):
+            self._view.runs += 1
+            workflow.continue_as_new(
+                self._input.model_copy(update={"carried": self._view.model_dump(mode="json")})
+            )
 
     @workflow.signal(name=PAYOUT_SETTLED_SIGNAL)
     def payout_settled(self) -> None:

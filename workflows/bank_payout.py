@@ -41,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
         task_queue,
     )
     from workflows.followers import ListPayees, PayOut
+    from workflows.runs import is_long
 
 _PAGE = 50
 _AT_ONCE = 5
@@ -71,9 +72,9 @@ class BankPayoutsWorkflow:
             if run.worker_ids:
                 break
             after = page[-1]
-            if workflow.info().is_continue_as_new_suggested():
+            if is_long(run.history_limit):
                 workflow.continue_as_new(
-                    BankPayoutsInput(period=period, worker_ids=None, after=after, result=result)
+                    run.model_copy(update={"period": period, "after": after, "result": result})
                 )
         return result
 

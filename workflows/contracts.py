@@ -28,6 +28,8 @@ SWEEP_WORKFLOW = "Sweep"
 SWEEP_SCHEDULE_ID = "sweep"
 BANK_PAYOUTS_SCHEDULE_ID = "bank-payouts"
 
+# Events of one run. The server suggests a new run well before it; it counts where it is lowered.
+HISTORY_LIMIT = 10_000
 MAX_COMMENT_LENGTH = 1_000  # characters of a rating's comment
 
 
@@ -305,6 +307,7 @@ class PayoutInput(BaseModel):
     correlation_id: str | None = None
     tries: int = 0  # that ended in a definite no; each one spent its idempotency key
     held_reason: str | None = None  # why it is held, as recorded last
+    history_limit: int = Field(default=HISTORY_LIMIT, gt=0)
 
 
 class DisputeInput(BaseModel):
@@ -319,6 +322,8 @@ class DisputeInput(BaseModel):
     reminder_seconds: int  # between reminders to the admins
     payouts: list[int] = Field(default_factory=list)  # of the worker: numbers of accruals
     correlation_id: str | None = None
+    history_limit: int = Field(default=HISTORY_LIMIT, gt=0)
+    carried: dict[str, Any] | None = None  # the state that an earlier run ended in
 
 
 class BankPayoutsResult(BaseModel):
@@ -341,6 +346,7 @@ class BankPayoutsInput(BaseModel):
     worker_ids: list[str] | None = None  # None: everyone
     after: str = ""
     result: BankPayoutsResult = Field(default_factory=BankPayoutsResult)
+    history_limit: int = Field(default=HISTORY_LIMIT, gt=0)
 
 
 class RatingsInput(BaseModel):
@@ -378,3 +384,5 @@ class ArchiveInput(BaseModel):
     client_id: str
     not_before: datetime | None = None
     correlation_id: str | None = None
+    history_limit: int = Field(default=HISTORY_LIMIT, gt=0)
+    carried: dict[str, Any] | None = None  # the state that an earlier run ended in

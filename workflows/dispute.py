@@ -55,10 +55,12 @@ with workflow.unsafe.imports_passed_through():
         TakeBack,
     )
     from workflows.job_acts import refusal
+    from workflows.runs import is_long
 
 from workflows.dispute_base import DisputeBase
 
 _TAKE_BACK_TIME = timedelta(seconds=90)  # a few requests to Stripe
+_CONTINUES = "dispute-continues"  # before it, a dispute was one run however long
 _CLOSE_REMINDERS = 24  # at the policy's distance; then one for as many as these
 
 
@@ -82,6 +84,7 @@ class DisputeWorkflow(DisputeBase):
             ]
         )
         while True:
+            await self._continue_if_long()
             await workflow.wait_condition(lambda: self._is_open() or bool(self._closings) or self._is_over())
             if self._closings:
                 await self._hand_on(*self._closings[0])
@@ -99,6 +102,14 @@ class DisputeWorkflow(DisputeBase):
         return self.view()
 
     # --- steps
+
+    async def _continue_if_long(self) -> None:
+        """Begin a new run with the same state where the history would grow past its limit."""
+        if not is_long(self._input.history_limit) or not workflow.patched(_CONTINUES):
+            return
+        await workflow.wait_condition(lambda: workflow.all_handlers_finished() and not self._lock.locked())
+        if self._is_open() or self._closings:
+            workflow.continue_as_new(self.carried())
 
     async def _await_ruling(self) -> None:
         """Wait for an act; at the deadline close the evidence, or remind the admins, at growing distances."""

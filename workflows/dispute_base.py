@@ -24,26 +24,54 @@ with workflow.unsafe.imports_passed_through():
     from workflows.contracts import Act, ActResult, DisputeInput, ExtendDeadline, Reasoned
     from workflows.followers import CompletedDisputeView, NoteDispute, TakeBack
     from workflows.job_acts import refusal, wrong_state
+    from workflows.runs import DisputeState
     from workflows.text import moment_text
+
+_ANSWERS = 20  # kept for repeats in the next run
 
 
 class DisputeBase:
     """The state of one dispute after another; moved under one lock."""
 
     def __init__(self, dispute: DisputeInput) -> None:
-        """No dispute is open yet."""
-        self._input = dispute
+        """No dispute is open yet, or the state is taken over from the run before."""
+        state = DisputeState.model_validate(dispute.carried or {})
+        self._input = dispute.model_copy(update={"carried": None})
         self._lock = asyncio.Lock()
-        self._asked = False
-        self._moves = 0
-        self._reminders = 0
-        self._dispute: Dispute | None = None
-        self._deadline: datetime | None = None
-        self._deadline_action: Action | None = None
-        self._closings: list[
-            tuple[int, TakeBack | None]
-        ] = []  # which payout is to hear, and what of it is taken
+        self._asked = dispute.carried is not None
+        self._runs, self._moves, self._reminders = state.runs, state.moves, state.reminders
+        self._dispute, self._answers = state.dispute, state.answers
+        self._deadline, self._deadline_action = state.deadline, state.deadline_action
+        self._closings = state.closings
         self._publish()
+
+    # --- many runs
+
+    def carried(self) -> DisputeInput:
+        """The input of the next run."""
+        state = DisputeState(
+            runs=self._runs + 1,
+            moves=self._moves,
+            reminders=self._reminders,
+            dispute=self._dispute,
+            deadline=self._deadline,
+            deadline_action=self._deadline_action,
+            closings=self._closings,
+            answers=self._answers,
+        )
+        return self._input.model_copy(update={"carried": state.model_dump(mode="json")})
+
+    def remember(self, update_id: str, answer: ActResult) -> None:
+        """Keep an answer for a repeat in the next run; the last ones, since a repeat comes soon or never."""
+        self._answers[update_id] = answer
+        while len(self._answers) > _ANSWERS:
+            del self._answers[next(iter(self._answers))]
+
+    def first_answer(self, update_id: str) -> ActResult | None:
+        """What an update was answered before, in this run or an earlier one."""
+        return self._answers.get(update_id)
+
+    # --- what is known
 
     def view(self) -> CompletedDisputeView:
         """The dispute, and what happens next if nobody acts."""
@@ -53,6 +81,7 @@ class DisputeBase:
             deadline=self._deadline,
             deadline_action=self._deadline_action,
             pay_to_settle=len(self._closings),
+            runs=self._runs,
         )
 
     def _is_open(self) -> bool:

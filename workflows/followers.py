@@ -198,6 +198,7 @@ class CompletedDisputeView(BaseModel):
     deadline: datetime | None = None
     deadline_action: Action | None = None
     pay_to_settle: int = 0  # payouts that are still to hear of the last ruling
+    runs: int = 1
 
 
 # --- Payouts to banks, and what Stripe tells of connected accounts
@@ -320,6 +321,7 @@ class ArchiveView(BaseModel):
     size: int = 0
     archived_at: datetime | None = None
     settled: bool = False
+    runs: int = 1
 
 
 # --- Sweep

@@ -42,6 +42,7 @@ with workflow.unsafe.imports_passed_through():
         TakeBack,
         TransferOutcome,
     )
+    from workflows.runs import is_long
     from workflows.text import moment_text
 
 # Three requests to Stripe at most, each with a time-out of its own below this.
@@ -224,7 +225,7 @@ class PayoutWorkflow:
             await workflow.wait_condition(
                 lambda: self._nudges != nudges, timeout=delay, timeout_summary="Try the payout again"
             )
-        if workflow.info().is_continue_as_new_suggested() and not self._take_backs:
+        if is_long(self._input.history_limit) and not self._take_backs:
             workflow.continue_as_new(
                 self._input.model_copy(update={"tries": self._view.tries, "held_reason": reason.value})
             )

@@ -33,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
         SuspendSubscription,
     )
     from workflows.contracts import NEEDS_ADMIN, STATE_QUERY
+    from workflows.runs import is_long
 
 # A client's whole billing is some requests, each with a time-out of its own.
 _TIMEOUT = timedelta(minutes=3)
@@ -70,12 +71,12 @@ class SubscriptionWorkflow:
             await self._settle()
             await self._collect()
             if self._looks_due or self._events:
-                if self._is_long() and workflow.patched(_WITH_EVENTS):
+                if is_long(self._input.history_limit) and workflow.patched(_WITH_EVENTS):
                     workflow.continue_as_new(self._carried())
                 continue
             if not self._view.billing.is_alive:
                 break
-            if self._is_long():
+            if is_long(self._input.history_limit):
                 workflow.continue_as_new(self._carried())
             await self._wait()
         return self._view
@@ -180,13 +181,6 @@ class SubscriptionWorkflow:
         if renewal is not None and now < renewal + _AFTER_RENEWAL < at:
             at = renewal + _AFTER_RENEWAL
         return at
-
-    def _is_long(self) -> bool:
-        info = workflow.info()
-        return (
-            info.get_current_history_length() > self._input.history_limit
-            or info.is_continue_as_new_suggested()
-        )
 
     def _carried(self) -> SubscriptionInput:
         return self._input.model_copy(

@@ -88,3 +88,33 @@ async def test_the_schedule_is_weekly_and_stays_as_an_operator_left_it(temporal:
     finally:
         await handle.delete()
     assert run_offset(1).total_seconds() == 2 * 3600
+
+
+async def test_a_run_over_many_goes_on_in_the_next_where_it_was(
+    temporal: Client, fresh_database: Database, payer: Payer
+) -> None:
+    """The limit of a history lowered: the second run begins after the last one of the first, and counts on."""
+    for cents in (BALANCE, 100):
+        await funded(fresh_database, payer, cents)
+    queue = unique_queue("billing")
+    given = BankPayoutsInput(period="2026-11-23", history_limit=10)
+    async with worker(temporal, queue, [BankPayoutsWorkflow], activities(temporal, fresh_database, payer)):
+        handle = await temporal.start_workflow(
+            BANK_PAYOUTS_WORKFLOW,
+            given,
+            id=f"bank-payouts-{uuid.uuid4().hex}",
+            task_queue=queue,
+            result_type=BankPayoutsResult,
+        )
+        result = await handle.result()
+    assert (result.paid, result.usd_cents, result.below_minimum) == (1, BALANCE, 1)
+    last = temporal.get_workflow_handle(handle.id)
+    assert (await last.describe()).run_id != handle.first_execution_run_id
+    names = [
+        event.activity_task_scheduled_event_attributes.activity_type.name
+        for event in (await last.fetch_history()).events
+        if event.HasField("activity_task_scheduled_event_attributes")
+    ]
+    assert names == ["list_payees"], (
+        "what was on its way was followed, and who was paid was paid, in the first"
+    )

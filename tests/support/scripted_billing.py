@@ -23,6 +23,7 @@ from app.settings import Settings
 from app.subscriptions.billing_state import BillingState
 from app.subscriptions.dunning import DunningPolicy
 from tests.workflows.followers_support import until
+from worker.sandbox import QuietSandbox
 from workflows.billing import (
     BILLING_CHANGED_SIGNAL,
     SUBSCRIPTION_WORKFLOW,
@@ -159,6 +160,7 @@ async def scripted_billing(
         task_queue=task_queue(TaskQueue.BILLING, own.task_queue_prefix),
         workflows=[SubscriptionWorkflow],
         activities=[scripted.settle_billing, scripted.record_dunning, scripted.suspend_subscription],
+        workflow_runner=QuietSandbox(),
         max_cached_workflows=100 if cached else 0,
     ):
         yield scripted

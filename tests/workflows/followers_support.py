@@ -22,6 +22,7 @@ from app.lifecycle import Action, Actor, Phase, Status
 from app.money.keys import accrue_key, complete_key, hold_key, release_key
 from tests.conftest import Database
 from worker.sandbox import QuietSandbox
+from workflows.repeats import RepeatedUpdates
 
 PAY = 4_500  # USD cents
 
@@ -43,6 +44,7 @@ async def worker(
         activities=activities,
         workflow_runner=QuietSandbox(),
         max_cached_workflows=0,
+        interceptors=[RepeatedUpdates()],
     ):
         yield
 

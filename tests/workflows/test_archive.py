@@ -36,6 +36,7 @@ from app.settings import Settings
 from devstack.stack import Stack
 from tests.conftest import Database
 from tests.support.time_skipping import skipping_server
+from tests.support.timers import near
 from tests.workflows.followers_support import (
     PAY,
     insert_client,
@@ -47,7 +48,7 @@ from tests.workflows.followers_support import (
     worker,
 )
 from workflows.archive import ArchiveWorkflow
-from workflows.contracts import ARCHIVE_WORKFLOW, ArchiveInput, archive_workflow_id
+from workflows.contracts import ARCHIVE_WORKFLOW, STATE_QUERY, ArchiveInput, archive_workflow_id
 from workflows.followers import PAYOUT_SETTLED_SIGNAL, ArchiveView
 
 PRICE = 300  # hundredths of a credit
@@ -71,10 +72,10 @@ class Scene:
         )
         return worker(self.env.client, self.queue, [ArchiveWorkflow], [own.write_archive, own.mark_archived])
 
-    async def start(self, job_id: str) -> WorkflowHandle[Any, ArchiveView]:
+    async def start(self, job_id: str, **given: Any) -> WorkflowHandle[Any, ArchiveView]:
         return await self.env.client.start_workflow(
             ARCHIVE_WORKFLOW,
-            ArchiveInput(job_id=job_id, client_id=self.client_id),
+            ArchiveInput(job_id=job_id, client_id=self.client_id, **given),
             id=archive_workflow_id(job_id),
             task_queue=self.queue,
             result_type=ArchiveView,
@@ -224,6 +225,33 @@ async def test_a_lost_signal_is_made_up_for_by_the_timer(scene: Scene) -> None:
         )
         assert (await handle.result()).settled
     assert scene.read(f"jobs/{job_id}/archive.json")["job"]["payout"]["stripeTransferId"] == "tr_3"
+
+
+async def test_a_payout_held_for_many_runs_is_waited_for_in_each(scene: Scene) -> None:
+    """The limit of a history lowered: the job is archived once, and its record completed when the pay is sent."""
+    job_id = await insert_job(scene.database, client_id=scene.client_id, worker_id=scene.worker_id)
+    async with scene.worker():
+        handle = await scene.start(job_id, history_limit=20)
+        await scene.env.sleep(9 * 86_400)
+        latest: Any = scene.env.client.get_workflow_handle(handle.id)
+        view = await latest.query(STATE_QUERY, result_type=ArchiveView)
+        assert view.runs >= 3
+        assert (view.key, view.settled) == (f"jobs/{job_id}/archive.json", False)
+        assert near(view.archived_at, (await job_of(scene.database, job_id))["archivedAt"])
+        await record_payout(
+            scene.database,
+            job_id=job_id,
+            worker_id=scene.worker_id,
+            amount_usd_cents=PAY,
+            status=PayoutStatus.SENT,
+            at=utcnow(),
+            stripe_transfer_id="tr_4",
+        )
+        await latest.signal(PAYOUT_SETTLED_SIGNAL)
+        result = await handle.result()
+    assert (result.settled, result.archived_at) == (True, view.archived_at)
+    assert scene.read(view.key or "")["job"]["payout"]["stripeTransferId"] == "tr_4"
+    assert len((await job_of(scene.database, job_id))["timeline"]) == 2
 
 
 async def test_a_cancelled_job_keeps_its_state(scene: Scene) -> None:

@@ -13,7 +13,6 @@ from temporalio.testing import WorkflowEnvironment
 
 from app.settings import Settings
 from tests.support.scripted_billing import OWED, PAID, ScriptedBilling, scripted_billing
-from tests.support.time_skipping import skipping_server
 from tests.support.timers import pass_time
 from workflows.billing import DunningNews
 
@@ -21,16 +20,9 @@ DAY = timedelta(days=1)
 SOON = timedelta(minutes=5)  # what a busy machine may take
 
 
-@pytest_asyncio.fixture(scope="module")
-async def skipping() -> AsyncIterator[WorkflowEnvironment]:
-    """One server for the module: each test ends what it has started."""
-    async with skipping_server() as environment:
-        yield environment
-
-
 @pytest_asyncio.fixture
-async def script(skipping: WorkflowEnvironment, settings: Settings) -> AsyncIterator[ScriptedBilling]:
-    async with scripted_billing(skipping, settings) as scripted:
+async def script(time_skipping: WorkflowEnvironment, settings: Settings) -> AsyncIterator[ScriptedBilling]:
+    async with scripted_billing(time_skipping, settings) as scripted:
         yield scripted
 
 
@@ -43,10 +35,10 @@ def told(script: ScriptedBilling, since: datetime) -> list[tuple[str, int, int]]
 
 
 async def test_silence_is_told_once_reminded_of_and_ends_the_subscription(
-    script: ScriptedBilling, skipping: WorkflowEnvironment
+    script: ScriptedBilling, time_skipping: WorkflowEnvironment
 ) -> None:
     script.fields |= OWED
-    begun = await skipping.get_current_time()
+    begun = await time_skipping.get_current_time()
     handle = await script.start()
     view = await handle.result()
     assert told(script, begun) == [
@@ -67,7 +59,7 @@ async def test_silence_is_told_once_reminded_of_and_ends_the_subscription(
 
 
 async def test_the_schedule_is_that_of_the_settings(
-    skipping: WorkflowEnvironment, settings: Settings
+    time_skipping: WorkflowEnvironment, settings: Settings
 ) -> None:
     own = settings.model_copy(
         update={
@@ -75,9 +67,9 @@ async def test_the_schedule_is_that_of_the_settings(
             "dunning_grace_seconds": 5 * 86_400,
         }
     )
-    async with scripted_billing(skipping, own) as script:
+    async with scripted_billing(time_skipping, own) as script:
         script.fields |= OWED
-        begun = await skipping.get_current_time()
+        begun = await time_skipping.get_current_time()
         await (await script.start()).result()
         assert told(script, begun) == [("failed", 0, 0), ("reminder", 1, 1)], (
             "none when the grace period is over"
@@ -86,19 +78,19 @@ async def test_the_schedule_is_that_of_the_settings(
 
 
 async def test_a_payment_ends_the_dunning_and_the_next_missing_one_begins_anew(
-    script: ScriptedBilling, skipping: WorkflowEnvironment
+    script: ScriptedBilling, time_skipping: WorkflowEnvironment
 ) -> None:
     script.fields |= OWED
-    begun = await skipping.get_current_time()
+    begun = await time_skipping.get_current_time()
     await script.start()
     await script.looked(1)
-    await pass_time(skipping, days=4)
+    await pass_time(time_skipping, days=4)
     assert (await script.view()).dunning is not None
     script.fields |= PAID
     await script.hear("evt_paid")
     await script.looked(6)
     assert (await script.view()).dunning is None
-    await pass_time(skipping, days=20)
+    await pass_time(time_skipping, days=20)
     assert len(script.told) == 2, "a reminder of what is paid"
     script.fields |= OWED | {"owed_invoice_id": "in_2", "owed_cents": 24_900}
     await script.hear("evt_failed")
@@ -110,13 +102,13 @@ async def test_a_payment_ends_the_dunning_and_the_next_missing_one_begins_anew(
 
 
 async def test_another_invoice_owed_at_once_is_a_dunning_of_its_own(
-    script: ScriptedBilling, skipping: WorkflowEnvironment
+    script: ScriptedBilling, time_skipping: WorkflowEnvironment
 ) -> None:
     script.fields |= OWED
-    begun = await skipping.get_current_time()
+    begun = await time_skipping.get_current_time()
     await script.start()
     await script.looked(1)
-    await pass_time(skipping, days=10)
+    await pass_time(time_skipping, days=10)
     script.fields |= {"owed_invoice_id": "in_2"}
     await script.hear("evt_paid_one_owes_another")
     await script.handle.result()
@@ -129,80 +121,80 @@ async def test_another_invoice_owed_at_once_is_a_dunning_of_its_own(
 
 
 async def test_paid_at_the_last_moment_goes_on(
-    script: ScriptedBilling, skipping: WorkflowEnvironment
+    script: ScriptedBilling, time_skipping: WorkflowEnvironment
 ) -> None:
     """The look before the end still found it owing; Stripe, asked to end it, did not."""
     script.fields |= OWED
     script.ends_on_suspension = False
 
     async def pay() -> None:
-        if round((await skipping.get_current_time() - begun) / DAY) == 21:
+        if round((await time_skipping.get_current_time() - begun) / DAY) == 21:
             script.fields |= PAID
 
-    begun = await skipping.get_current_time()
+    begun = await time_skipping.get_current_time()
     script.before_answer = pay
     await script.start()
     await script.looked(1)
-    await pass_time(skipping, days=21, minutes=5)
+    await pass_time(time_skipping, days=21, minutes=5)
     view = await script.looked(22)
     assert len(script.suspensions) == 1
     assert (view.billing.status, view.dunning) == ("active", None)
     assert view.next_look_at is not None
-    assert view.next_look_at - await skipping.get_current_time() > timedelta(days=6)
+    assert view.next_look_at - await time_skipping.get_current_time() > timedelta(days=6)
 
 
 async def test_a_payment_heard_of_just_before_the_end_needs_no_ending(
-    script: ScriptedBilling, skipping: WorkflowEnvironment
+    script: ScriptedBilling, time_skipping: WorkflowEnvironment
 ) -> None:
     script.fields |= OWED
     await script.start()
     await script.looked(1)
-    await pass_time(skipping, days=20, hours=23)
+    await pass_time(time_skipping, days=20, hours=23)
     script.fields |= PAID
-    await pass_time(skipping, hours=2)
+    await pass_time(time_skipping, hours=2)
     assert ((await script.view()).dunning, script.suspensions) == (None, [])
 
 
 async def test_it_looks_once_a_week_and_after_each_renewal(
-    script: ScriptedBilling, skipping: WorkflowEnvironment
+    script: ScriptedBilling, time_skipping: WorkflowEnvironment
 ) -> None:
-    begun = await skipping.get_current_time()
+    begun = await time_skipping.get_current_time()
     script.fields["period_end"] = begun + timedelta(days=10)
     await script.start()
     view = await script.looked(1)
     assert view.next_look_at is not None
     assert abs(view.next_look_at - begun - timedelta(days=7)) < SOON
-    await pass_time(skipping, days=8)
+    await pass_time(time_skipping, days=8)
     view = await script.looked(2)
     assert view.next_look_at == begun + timedelta(days=10, hours=2), (
         "a renewal's invoice is a draft for an hour"
     )
-    await pass_time(skipping, days=3)
+    await pass_time(time_skipping, days=3)
     view = await script.looked(3)
     assert script.looks[-1][0] - begun - timedelta(days=10, hours=2) < SOON
     assert view.next_look_at is not None
     assert view.next_look_at - script.looks[-1][0] > timedelta(days=6), (
         "the period's end is past: once a week"
     )
-    await pass_time(skipping, days=22)
+    await pass_time(time_skipping, days=22)
     assert len(script.looks) == 6
 
 
 async def test_a_renewal_of_the_same_moment_is_not_looked_for_again_and_again(
-    script: ScriptedBilling, skipping: WorkflowEnvironment
+    script: ScriptedBilling, time_skipping: WorkflowEnvironment
 ) -> None:
     """Stripe is late with its new period: the old period's end stays where it was."""
-    script.fields["period_end"] = await skipping.get_current_time() + timedelta(hours=1)
+    script.fields["period_end"] = await time_skipping.get_current_time() + timedelta(hours=1)
     await script.start()
     await script.looked(1)
-    await pass_time(skipping, days=6)
+    await pass_time(time_skipping, days=6)
     assert len(script.looks) == 2
 
 
 async def test_an_end_that_is_set_is_undone_and_set_again(
-    script: ScriptedBilling, skipping: WorkflowEnvironment
+    script: ScriptedBilling, time_skipping: WorkflowEnvironment
 ) -> None:
-    begun = await skipping.get_current_time()
+    begun = await time_skipping.get_current_time()
     script.fields |= {"period_end": begun + timedelta(days=5), "cancel_at_period_end": True}
     await script.start()
     assert (await script.looked(1)).billing.cancel_at_period_end
@@ -213,7 +205,7 @@ async def test_an_end_that_is_set_is_undone_and_set_again(
     await script.hear()
     await script.looked(3)
     script.fields["status"] = "canceled"  # with the period, and the event of it is lost
-    await pass_time(skipping, days=5, hours=3)
+    await pass_time(time_skipping, days=5, hours=3)
     assert (await script.handle.result()).billing.status == "canceled"
     assert script.told == []
 
