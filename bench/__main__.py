@@ -13,16 +13,24 @@ from pathlib import Path
 import orjson
 from rich.console import Console
 
+from app.database import connect
 from app.process import leave
 from bench import parser as parser_bench
 from bench.counts import count
 from bench.histories import work_of
-from bench.house import build_stack, open_house
+from bench.house import House, build_stack, open_house
+from bench.ledger import measure_growth, measure_ledger
 from bench.lives import LifeError
+from bench.night import measure_night
 from bench.rates import measure_latency, measure_throughput
 from bench.report import Results, as_json, show
+from bench.webhooks import measure_webhooks
+from devstack.stack import Stack
 
-PARTS = ("counts", "throughput", "latency", "parser")
+_BOOKS = ("ledger", "growth", "night")  # on MongoDB alone
+_HOUSE = ("throughput", "latency", "webhooks")  # on everything, with the API and the workers as processes
+PARTS = ("counts", *_HOUSE, *_BOOKS, "parser")
+_ACTS = 250  # ledger transactions in each round
 _BRIEFS = parser_bench.DEFAULT_PATH
 
 
@@ -32,10 +40,23 @@ def arguments_of(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", type=_bounded(1, 500), default=24, help="lives in each round (24)")
     parser.add_argument("--concurrency", type=_bounded(1, 64), default=8, help="lives at once (8)")
     parser.add_argument("--rounds", type=_bounded(1, 20), default=4, help="rounds of each side (4)")
-    parser.add_argument("--samples", type=_bounded(4, 500), default=60, help="acceptances of each side (60)")
-    parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be repeated")
+    parser.add_argument(
+        "--samples", type=_bounded(4, 500), default=60, help="acceptances of each side, and webhooks (60)"
+    )
+    parser.add_argument(
+        "--entries",
+        type=_bounded(1_000, 1_000_000),
+        default=100_000,
+        help="most entries in the ledger (100000)",
+    )
+    parser.add_argument(
+        "--only",
+        choices=PARTS,
+        action="append",
+        help=f"only this part of {', '.join(PARTS)}; may be repeated",
+    )
     parser.add_argument("--briefs", type=Path, default=_BRIEFS, help="labelled briefs for the parser")
-    parser.add_argument("--minutes", type=_bounded(1, 60), default=15, help="give up after so long (15)")
+    parser.add_argument("--minutes", type=_bounded(1, 60), default=8, help="end after so long (8)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.add_argument("--keep-logs", type=Path, help="copy the processes' logs to this folder at the end")
     return parser.parse_args(given)
@@ -52,14 +73,13 @@ class _bounded:  # noqa: N801  # reads as a type in argparse's messages
         return number
 
 
-async def run(options: argparse.Namespace) -> Results:
-    """Measure what was asked for.
+async def run(options: argparse.Namespace, results: Results) -> None:
+    """Measure what was asked for, each part into the results as it is done.
 
     Raises:
-        LifeError, TimeoutError: something did not go as it must, or took too long.
+        LifeError, TimeoutError: something did not go as it must, or took too long; what was measured stays.
     """
     wanted = set(options.only or PARTS)
-    results = Results()
     if "parser" in wanted:
         if options.briefs.is_file():
             results.parser = parser_bench.measure(options.briefs)
@@ -68,7 +88,6 @@ async def run(options: argparse.Namespace) -> Results:
     if wanted - {"parser"}:
         async with asyncio.timeout(options.minutes * 60):
             await _on_services(options, wanted, results)
-    return results
 
 
 async def _on_services(options: argparse.Namespace, wanted: set[str], results: Results) -> None:
@@ -76,35 +95,72 @@ async def _on_services(options: argparse.Namespace, wanted: set[str], results: R
     try:
         with build_stack(folder) as stack:
             _say("starting the services …")
-            await asyncio.to_thread(stack.start)
+            if wanted <= {*_BOOKS, "parser"}:
+                await asyncio.to_thread(stack.require, "mongodb")
+            else:
+                await asyncio.to_thread(stack.start)
             if "counts" in wanted:
                 _say("counting one job …")
                 results.counts = await count(stack.settings())
-            async with open_house(stack) as house:
-                if "counts" in wanted:
-                    handle = house.client.get_workflow_handle(await house.floor.live())
-                    await handle.result()
-                    results.floor_work = work_of([event async for event in handle.fetch_history_events()])
-                if "latency" in wanted:
-                    _say(f"accepting {options.samples} times on each side, in turns …")
-                    results.latency = await measure_latency(
-                        house.platform, house.floor, samples=options.samples
-                    )
-                if "throughput" in wanted:
-                    _say(f"{options.rounds} rounds of {options.jobs} jobs on each side, in turns …")
-                    results.throughput = await measure_throughput(
-                        house.platform,
-                        house.floor,
-                        house.processors,
-                        jobs=options.jobs,
-                        concurrency=options.concurrency,
-                        rounds=options.rounds,
-                    )
-                results.said.append(f"requests repeated after an unknown outcome: {house.platform.repeats}")
+            if wanted & {"counts", *_HOUSE}:
+                async with open_house(stack) as house:
+                    await _in_house(house, options, wanted, results)
+            # Last, so that 100,000 entries and what is read of them are in nobody's way.
+            if wanted & set(_BOOKS):
+                await _on_books(stack, options, wanted, results)
     finally:
         if options.keep_logs:
             shutil.copytree(folder / "logs", options.keep_logs, dirs_exist_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _in_house(house: House, options: argparse.Namespace, wanted: set[str], results: Results) -> None:
+    if "counts" in wanted:
+        handle = house.client.get_workflow_handle(await house.floor.live())
+        await handle.result()
+        results.floor_work = work_of([event async for event in handle.fetch_history_events()])
+    if "latency" in wanted:
+        _say(f"accepting {options.samples} times on each side, in turns …")
+        results.latency = await measure_latency(house.platform, house.floor, samples=options.samples)
+    if "throughput" in wanted:
+        _say(f"{options.rounds} rounds of {options.jobs} jobs on each side, in turns …")
+        results.throughput = await measure_throughput(
+            house.platform,
+            house.floor,
+            house.processors,
+            jobs=options.jobs,
+            concurrency=options.concurrency,
+            rounds=options.rounds,
+        )
+    if "webhooks" in wanted:
+        _say(f"{options.samples} webhooks beside bare inserts, in turns …")
+        async with house.stripe() as stripe:
+            results.webhooks = await measure_webhooks(stripe, house.inbox, samples=options.samples)
+    results.said.append(f"requests repeated after an unknown outcome: {house.platform.repeats}")
+
+
+async def _on_books(stack: Stack, options: argparse.Namespace, wanted: set[str], results: Results) -> None:
+    settings = stack.settings()
+    sizes = [size for size in (1_000, 10_000, 100_000, 1_000_000) if size <= options.entries]
+    async with connect(settings) as client:
+        if "ledger" in wanted:
+            _say("the ledger beside guarded updates, in turns …")
+            results.ledger = await measure_ledger(client["bench_ledger"], acts=_ACTS, rounds=options.rounds)
+        if "growth" in wanted:
+            _say(f"filling books of up to {sizes[-1]:,} entries …")
+            results.growth = await measure_growth(
+                client["bench_growth"],
+                sizes=sizes,
+                books=(1, 10, 100, 1_000),
+                acts=_ACTS,
+                rounds=options.rounds,
+            )
+            await client.drop_database("bench_growth")
+        if "night" in wanted:
+            _say(f"nights over {sizes[0]:,} and {sizes[-1]:,} entries …")
+            results.nights = await measure_night(
+                client["bench_night"], stack.child_environment(), sizes=tuple(sorted({sizes[0], sizes[-1]}))
+            )
 
 
 def _say(text: str) -> None:
@@ -113,19 +169,19 @@ def _say(text: str) -> None:
 
 def main(given: Sequence[str]) -> int:
     """Measure and print; 1 when it could not be measured."""
-    options = arguments_of(given)
+    options, results, status = arguments_of(given), Results(), 0
     try:
-        results = asyncio.run(run(options))
+        asyncio.run(run(options, results))
     except (LifeError, TimeoutError) as error:
-        _say(f"bench: {str(error) or 'not done in time'}")
-        return 1
+        _say(f"bench: {str(error) or 'not done in time; what was measured:'}")
+        status = 1
     except KeyboardInterrupt:
         return 130
     if options.json:
         print(orjson.dumps(as_json(results), option=orjson.OPT_INDENT_2).decode())
     else:
         show(results, Console(width=None if sys.stdout.isatty() else 160))
-    return 0
+    return status
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from bench.histories import Work, event_counts, work_of
 from bench.lives import Board, Door
 from bench.meter import ActivityMeter, Tally, meter_mongodb, meter_temporal, tallied
 from bench.people import enlist
+from bench.webhooks import PATH, Stripe
 from worker.resources import Resources, open_resources
 from worker.search_attributes import register_search_attributes
 from worker.workers import build_workers
@@ -79,6 +80,16 @@ class _Bench:
         await self.client.get_workflow_handle(payout_workflow_id(job_id)).result()
         return job_id
 
+    async def hear_from_stripe(self) -> None:
+        """One webhook of a client, and what follows from it, which is not counted to the call."""
+        door, resources = self.door, self.resources
+        stripe = await Stripe.of(
+            door.http, door.database, resources.settings, resources.billing, door.cast.clients
+        )
+        with self._call(f"POST {PATH}"):
+            event_id = await stripe.send()
+        await stripe.ended(event_id)
+
     async def deliver(self) -> int:
         """Deliver everything in the outbox; how many rows."""
         delivered = 0
@@ -113,12 +124,14 @@ async def count(settings: Settings) -> Counts:
             notices = await bench.deliver()
         events, job = await bench.work(job_workflow_id(job_id))
         _, payout = await bench.work(payout_workflow_id(job_id))
+        activities = dict(bench.meter.tallies)
+        await bench.hear_from_stripe()
         return Counts(
             events=events,
             job=job,
             payout=payout,
             calls=bench.calls,
-            activities=dict(bench.meter.tallies),
+            activities=activities,
             notices=notices,
             dispatch=dispatch,
         )

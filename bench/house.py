@@ -16,12 +16,14 @@ from temporalio.client import Client
 from app.database import connect as connect_database
 from app.database import open_database
 from app.gateways.stripe import StripeGateway
+from app.gateways.stripe_billing import StripeBilling
 from app.money.credits import Credits
 from app.settings import Settings
 from bench.lives import Board, Door, LifeError
 from bench.people import enlist
 from bench.processor import Processors
 from bench.sides import BareFloor, Bells, Platform
+from bench.webhooks import BareInbox, Stripe
 from devstack.checks import http_ok
 from devstack.dev import spawn_workers
 from devstack.process import ManagedProcess
@@ -45,6 +47,23 @@ class House:
     floor: BareFloor
     client: Client
     processors: Processors
+    door: Door
+    settings: Settings
+
+    @property
+    def inbox(self) -> BareInbox:
+        """What a webhook's acknowledgement is measured beside."""
+        return BareInbox(self.door.database, self.client)
+
+    @asynccontextmanager
+    async def stripe(self) -> AsyncIterator[Stripe]:
+        """Who sends webhooks."""
+        billing = StripeBilling.from_settings(self.settings)
+        try:
+            door = self.door
+            yield await Stripe.of(door.http, door.database, self.settings, billing, door.cast.clients)
+        finally:
+            await billing.close()
 
 
 def build_stack(folder: Path) -> Stack:
@@ -85,7 +104,8 @@ async def open_house(stack: Stack) -> AsyncIterator[House]:
         client = await Client.connect(settings.temporal_address, namespace=settings.temporal_namespace)
         door = await resources.enter_async_context(_door(settings))
         pids = {name: stack.process(name).pid for name in (*SERVICES, "api", "worker", "notifier", "floor")}
-        yield House(Platform(door, client), BareFloor(client, bells), client, Processors(pids))
+        platform, floor = Platform(door, client), BareFloor(client, bells)
+        yield House(platform, floor, client, Processors(pids), door, settings)
 
 
 @asynccontextmanager

@@ -12,8 +12,13 @@ from rich.table import Table
 from bench import parser
 from bench.counts import Counts
 from bench.histories import Work
+from bench.ledger import Growth
 from bench.meter import Tally
-from bench.rates import Latency, Spread, Throughput, percentile, processor_per_job
+from bench.night import Night
+from bench.pace import Pace
+from bench.rates import Latency, Throughput, percentile, processor_per_job
+from bench.report_money import show_growth, show_ledger, show_nights, show_webhooks, spread
+from bench.webhooks import Acknowledged
 
 MAX_EVENTS = 60
 RATIO_AIM = 0.7
@@ -29,6 +34,10 @@ class Results:
     floor_work: Work | None = None
     throughput: Throughput | None = None
     latency: Latency | None = None
+    webhooks: Acknowledged | None = None
+    ledger: list[Pace] = field(default_factory=list)
+    growth: Growth | None = None
+    nights: list[Night] = field(default_factory=list)
     parser: parser.ParserScore | None = None
     said: list[str] = field(default_factory=list)
 
@@ -60,8 +69,25 @@ def as_json(results: Results) -> dict[str, Any]:
             for percent in (50, 95)
         }
         found["latency"]["aim"] = LATENCY_AIM
+    found |= _money_json(results)
     if results.parser:
         found["parser"] = asdict(results.parser) | {"f1": results.parser.rules.f1, "aim": F1_AIM}
+    return found
+
+
+def _money_json(results: Results) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if results.webhooks:
+        found["webhooks"] = asdict(results.webhooks) | {
+            f"p{percent}BesideBareInsert": results.webhooks.ratio(percent, results.webhooks.insert)
+            for percent in (50, 95)
+        }
+    if results.ledger:
+        found["ledger"] = [asdict(pace) | {"ratio": asdict(pace.ratio)} for pace in results.ledger]
+    if results.growth:
+        found["growth"] = asdict(results.growth)
+    if results.nights:
+        found["nights"] = [asdict(night) for night in results.nights]
     return found
 
 
@@ -94,6 +120,14 @@ def show(results: Results, console: Console) -> None:
         _show_throughput(results.throughput, console)
     if results.latency:
         _show_latency(results.latency, console)
+    if results.webhooks:
+        show_webhooks(results.webhooks, console)
+    if results.ledger:
+        show_ledger(results.ledger, console)
+    if results.growth:
+        show_growth(results.growth, console)
+    if results.nights:
+        show_nights(results.nights, console)
     if results.parser:
         console.print(f"\n[bold]Parser[/]  the aim is an F1 above {F1_AIM:.2f}")
         console.print(parser.report(results.parser), highlight=False)
@@ -171,8 +205,8 @@ def _show_throughput(found: Throughput, console: Console) -> None:
             f"{a.settled_rate / b.settled_rate:.2f}",
         )
     console.print(table)
-    console.print(f"ratio {_spread(found.ratio)}; the aim is {RATIO_AIM}")
-    console.print(f"with payouts sent and notices delivered {_spread(found.settled_ratio)}")
+    console.print(f"ratio {spread(found.ratio)}; the aim is {RATIO_AIM}")
+    console.print(f"with payouts sent and notices delivered {spread(found.settled_ratio)}")
     _show_processor(found, console)
 
 
@@ -207,11 +241,7 @@ def _show_latency(found: Latency, console: Console) -> None:
                 name,
                 f"{1000 * percentile(beside, percent):.1f}",
                 f"{found.ratio(percent, beside):.2f}",
-                _spread(found.blocks(percent, beside)),
+                spread(found.blocks(percent, beside)),
             )
     console.print(table)
     console.print(f"the aim is within {LATENCY_AIM} times a bare update")
-
-
-def _spread(spread: Spread) -> str:
-    return f"min {spread.low:.2f}, median {spread.median:.2f}, max {spread.high:.2f}"

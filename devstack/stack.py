@@ -254,14 +254,15 @@ class Stack:
         return ManagedProcess(
             name,
             argv,
-            env=self._child_environment() | dict(env or {}),
+            env=self.child_environment() | dict(env or {}),
             cwd=self.data_dir,
             log_path=self.data_dir / "logs" / f"{name}.log",
             warden=self._warden,
             ready=ready,
         )
 
-    def _child_environment(self) -> dict[str, str]:
+    def child_environment(self) -> dict[str, str]:
+        """The whole environment of a process of this stack: the variables, and the project on its import path."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("NIMMIT_")}
         given = {key: value for key, value in self._given.items() if key.startswith("NIMMIT_")}
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))

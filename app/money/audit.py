@@ -1,6 +1,7 @@
 """The audit of the journal: a pure fold over its rows that trusts nothing they say of themselves.
 
-It recomputes every hash, sequence, balance and lot from the legs and from what was granted, held and resolved.
+It recomputes every hash, sequence, balance and lot from the legs and from what was granted, held and resolved. Of a
+book that is done it keeps the head and the open holds: memory grows with the books, not with their rows.
 What it cannot see by itself is a past rewritten from some row on, hashes and all: for that it is given the heads
 that were seen before, by a cache in the database and by the object store.
 """
@@ -86,10 +87,11 @@ class _BookState:
     hash: str = GENESIS
     open: dict[str, tuple[Hold, OpenHold]] = field(default_factory=dict)
     resolved: set[str] = field(default_factory=set)
+    corrections: Corrections = field(default_factory=Corrections)
 
 
 class Audit:
-    """Feed it every row, each book's in order of `seq`, then call `finish`."""
+    """Feed it every row in the order of `_id`, every row in the order of `key`, then call `finish`."""
 
     def __init__(self, *hints: Mapping[str, Hint]) -> None:
         self.discrepancies: list[Discrepancy] = []
@@ -98,32 +100,36 @@ class Audit:
         for source in hints:
             for name, hint in source.items():
                 self._hints[name] += (hint,)
-        self._books: dict[str, _BookState] = {}
-        self._keys: set[str] = set()
-        self._corrections = Corrections()
-        self._outside: defaultdict[str, int] = defaultdict(
-            int
-        )  # currency -> sum over accounts without a book
+        self._at: str | None = None  # the book that the rows now are of, by their ids
+        self._books: dict[str, _BookState] = {}  # that one, and whatever its rows say that they are of
+        self._heads: dict[str, Hint] = {}  # of the books that are done
+        self._open_holds: list[OpenHold] = []
+        self._key: str | None = None
+        self._totals: defaultdict[str, int] = defaultdict(int)  # currency -> sum over all accounts
 
     @property
     def books(self) -> int:
         """How many books were seen."""
-        return len(self._books)
+        return len(self._heads.keys() | self._books.keys())
 
     @property
     def heads(self) -> dict[str, Hint]:
-        """Where each book ended."""
-        return {name: Hint(state.seq, state.hash, Check.HEAD) for name, state in self._books.items()}
+        """Where each book ended. Complete once it is finished."""
+        return self._heads
 
     @property
     def open_holds(self) -> list[OpenHold]:
-        """The holds that nothing has resolved so far."""
-        return [found for state in self._books.values() for _, found in state.open.values()]
+        """The holds that nothing has resolved. Complete once it is finished."""
+        return self._open_holds
 
     def add(self, row: Row) -> None:
         """Audit one more row."""
         self.transactions += 1
         name, row_id = str(row.get("book")), str(row.get("_id"))
+        book = row_id.rpartition(":")[0]
+        if book != self._at:
+            self._end_books()
+            self._at = book
         try:
             state = self._state(name)
             transaction = Transaction.from_document(dict(row))
@@ -132,26 +138,37 @@ class Audit:
             return
         self._check_chain(state, row, transaction)
         self._check_legs(state, transaction)
-        for fault in self._corrections.faults(transaction):
+        for fault in state.corrections.faults(transaction):
             self._report(Check.CORRECTION, name, row_id, fault)
         for fault in debt_faults(transaction):
             self._report(Check.DEBT, name, row_id, fault)
         self._check_balances(state, transaction, self._expected_lots(state, transaction))
 
+    def add_key(self, row: Row) -> None:
+        """See one more key of the whole journal, in their order: the same one twice is a fault."""
+        key = row.get("key")
+        if key is not None and key == self._key:
+            self._report(Check.KEY, str(row.get("book")), str(row.get("_id")), f"the key {key} is used twice")
+        self._key = key
+
     def finish(self) -> list[Discrepancy]:
         """The checks that need the whole journal; returns every discrepancy found."""
-        for name in self._hints.keys() - self._books.keys():
+        self._end_books()
+        for name in self._hints.keys() - self._heads.keys():
             for hint in self._hints[name]:
                 self._report(hint.check, name, None, "the book was seen before and has no rows now")
-        totals = defaultdict(int, self._outside)
-        for state in self._books.values():
-            self._check_ends(state)
-            amounts = state.balances.model_dump(exclude={"lots"})
-            totals[state.book.currency] += sum(amounts.values())
-        for currency, amount in totals.items():
+        for currency, amount in self._totals.items():
             if amount:
                 self._report(Check.TOTAL, currency, None, f"all accounts sum to {amount}, not to zero")
         return self.discrepancies
+
+    def _end_books(self) -> None:
+        for name, state in self._books.items():
+            self._check_ends(state)
+            self._totals[state.book.currency] += sum(state.balances.model_dump(exclude={"lots"}).values())
+            self._heads[name] = Hint(state.seq, state.hash, Check.HEAD)
+            self._open_holds += [found for _, found in state.open.values()]
+        self._books.clear()
 
     def _state(self, name: str) -> _BookState:
         if name not in self._books:
@@ -160,7 +177,7 @@ class Audit:
         return self._books[name]
 
     def _check_chain(self, state: _BookState, row: Row, transaction: Transaction) -> None:
-        """Hash, predecessor, place and key."""
+        """Hash, predecessor and place."""
         where = (state.book.name, transaction.id)
         if row_hash(dict(row)) != transaction.hash:
             self._report(Check.HASH, *where, "the row does not match its own hash")
@@ -170,12 +187,9 @@ class Audit:
             self._report(Check.SEQUENCE, *where, f"{transaction.seq} follows {state.seq}")
         if transaction.id != state.book.transaction_id(transaction.seq):
             self._report(Check.SEQUENCE, *where, f"the id does not say {transaction.seq}")
-        if transaction.key in self._keys:
-            self._report(Check.KEY, *where, f"the key {transaction.key} is used twice")
         for hint in state.hints:
             if hint.seq == transaction.seq and hint.hash != transaction.hash:
                 self._report(hint.check, *where, "the row had another hash when it was seen before")
-        self._keys.add(transaction.key)
         state.seq, state.hash = transaction.seq, transaction.hash
 
     def _check_legs(self, state: _BookState, transaction: Transaction) -> None:
@@ -183,7 +197,7 @@ class Audit:
         for leg in transaction.legs:
             sums[leg.currency] += leg.amount
             if not leg.account.startswith(f"{state.book.name}:"):
-                self._outside[leg.currency] += leg.amount
+                self._totals[leg.currency] += leg.amount
         for currency, amount in sums.items():
             if amount:
                 self._report(Check.LEGS, state.book.name, transaction.id, f"legs sum to {amount} {currency}")

@@ -60,6 +60,17 @@ def test_a_post_is_one_request(counts: Counts) -> None:
     }
 
 
+def test_a_webhook_is_one_request_and_its_row(counts: Counts) -> None:
+    """Kept, handed to the client's subscription, and noted as handed; nothing is asked of Stripe while it waits."""
+    call = counts.calls["POST /payments/webhooks/stripe"]
+    assert call.temporal == {"signal_with_start_workflow_execution": 1}
+    assert call.mongodb == {
+        "webhook_events.insert": 1,
+        "billing_customers.find": 1,
+        "webhook_events.update": 1,
+    }
+
+
 def test_an_activity_writes_each_thing_once(counts: Counts) -> None:
     expected = {
         "parse_brief_with_rules": {"jobs.find": 1},
