@@ -1,7 +1,8 @@
 """The ledger beside a bare guarded update, and how it grows: with the entries of a book, and with the books.
 
 An act is a hold or its resolution, in turns, by the facade that the platform's activities use. What stands beside it
-is one guarded update by `_id`, the least that keeps a balance from going below zero, and leaves no trace of why.
+is one guarded update by `_id`, the least that keeps a balance from going below zero, and leaves no trace of why; and a
+bare insert of a row like the journal's under the same unique indexes, which tells the store's share of the difference.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any
 from pymongo import WriteConcern
 from pymongo.asynchronous.database import AsyncDatabase
 
+from app.documents import utcnow
 from app.ids import new_id
 from app.money.credits import Credits
 from app.money.keys import complete_key, hold_key
-from bench.books import CREDITS, fill_book
+from bench.books import CREDITS, client_rows, fill_book
 from bench.pace import Act, Pace, pace, rates_in_turns
 from bench.rates import Spread
 
@@ -24,6 +26,7 @@ Database = AsyncDatabase[dict[str, Any]]
 
 AIM = 0.5
 LANES = 8
+UPDATE, INSERT = "a guarded update", "a bare insert"
 _PRICE = 500
 
 
@@ -66,17 +69,19 @@ class Teller:
 
 
 async def measure_ledger(database: Database, *, acts: int, rounds: int) -> list[Pace]:
-    """One book, one act after another; then as many books as lanes, at once. Beside them, guarded updates."""
+    """One book, one act after another; then as many books as lanes, at once. Beside them, guarded updates; inserts."""
     credits_ = Credits(database)
     tellers = await _tellers(credits_, LANES)
     update = await _guarded_updates(database, LANES)
+    insert = await _bare_inserts(database)
 
     async def act(lane: int) -> None:
         await tellers[lane].act()
 
     return [
-        await pace("one after another", act, update, acts=acts, lanes=1, rounds=rounds),
-        await pace(f"{LANES} at once", act, update, acts=acts, lanes=LANES, rounds=rounds),
+        await pace("one after another", UPDATE, act, update, acts=acts, lanes=1, rounds=rounds),
+        await pace(f"{LANES} at once", UPDATE, act, update, acts=acts, lanes=LANES, rounds=rounds),
+        await pace("one after another", INSERT, act, insert, acts=acts, lanes=1, rounds=rounds),
     ]
 
 
@@ -118,6 +123,25 @@ async def _guarded_updates(database: Database, lanes: int) -> Act:
         )
 
     return update
+
+
+async def _bare_inserts(database: Database) -> Act:
+    """Rows like the journal's, with the same unique indexes, in a collection of their own."""
+    name = f"rows{new_id()}"
+    rows = database.get_collection(name, write_concern=WriteConcern("majority"))
+    await rows.create_index("key", unique=True)
+    for field in ("resolvesHold", "correctionId"):
+        await rows.create_index(field, unique=True, sparse=True)
+    *_, hold, resolution = client_rows(name, 3, utcnow())
+    number = 0
+
+    async def insert(_lane: int) -> None:
+        nonlocal number
+        number += 1
+        row, mark = (hold, {}) if number % 2 else (resolution, {"resolvesHold": f"hold:{number}"})
+        await rows.insert_one({**row, "_id": f"{name}:{number:012d}", "key": f"key:{number}", **mark})
+
+    return insert
 
 
 def _alone(teller: Teller) -> Act:

@@ -17,6 +17,7 @@ class Pace:
     """Acts a second of one way beside another, round by round."""
 
     name: str
+    floor: str
     measured: list[float]
     beside: list[float]
 
@@ -26,9 +27,9 @@ class Pace:
         return Spread.of([a / b for a, b in zip(self.measured, self.beside, strict=True)])
 
 
-async def pace(name: str, act: Act, beside: Act, *, acts: int, lanes: int, rounds: int) -> Pace:
+async def pace(name: str, floor: str, act: Act, beside: Act, *, acts: int, lanes: int, rounds: int) -> Pace:
     """Both in turns, after a round of each that is not counted: the first acts warm what both stand on."""
-    found = Pace(name, [], [])
+    found = Pace(name, floor, [], [])
     for number in range(-1, rounds):
         order = [(act, found.measured), (beside, found.beside)]
         for way, rates in order if number % 2 == 0 else reversed(order):

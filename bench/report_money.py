@@ -32,15 +32,19 @@ def show_webhooks(found: Acknowledged, console: Console) -> None:
 
 
 def show_ledger(found: Sequence[Pace], console: Console) -> None:
-    """The ledger beside a guarded update."""
+    """The ledger beside a guarded update, and beside the store's own part of it."""
     table = Table(title="Ledger transactions a second beside a bare guarded update by _id")
-    _columns(table, "what", "ledger", "guarded update", "ratio")
+    _columns(table, "what", "ledger", "beside", "a second", "ratio")
     for pace in found:
         table.add_row(
-            pace.name, f"{median(pace.measured):.0f}", f"{median(pace.beside):.0f}", spread(pace.ratio)
+            pace.name,
+            f"{median(pace.measured):.0f}",
+            pace.floor,
+            f"{median(pace.beside):.0f}",
+            spread(pace.ratio),
         )
     console.print(table)
-    console.print(f"the aim is {AIM}")
+    console.print(f"the aim is {AIM} of a guarded update")
 
 
 def show_growth(found: Growth, console: Console) -> None:
