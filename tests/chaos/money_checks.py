@@ -20,7 +20,7 @@ from app.ids import new_id
 from app.jobs.payouts import SETTLED, payout_of
 from app.money.credits import Credits
 from app.money.earnings import Earnings
-from app.money.keys import accrue_key, invoice_grant_key, top_up_key
+from app.money.keys import accrue_key, invoice_grant_key, reinstated_key, top_up_key
 from app.money.verify import audit, compare_with_jobs
 from app.reconciliation.compare import Comparison
 from app.subscriptions.customers import link
@@ -81,7 +81,7 @@ async def check_grants(database: Database, subscriber: Subscriber) -> None:
     )
     packs = [amount for key, amount in granted.items() if key.startswith(top_up_key(""))]
     assert sorted(packs) == sorted(PACKS[pack].credits for pack in acts.packs), (client_id, acts)
-    reinstated = [key for key in granted if key.startswith("reinstated:")]
+    reinstated = [key for key in granted if key.startswith(reinstated_key(""))]
     changed = [one for one in paid if one not in whole and invoice_grant_key(str(one.id)) in granted]
     assert len(granted) == len(whole) + len(packs) + len(changed) + len(reinstated), (
         client_id,
@@ -110,18 +110,28 @@ async def check_against_a_calm_day(platform: Platform, subscribers: Sequence[Sub
 
 
 async def _left_by_stripe(database: Database, client_id: str) -> Row:
-    """What Stripe's word did to a client, whatever the order in which it was heard."""
+    """What Stripe's word did to a client, whatever the order in which it was heard.
+
+    Who did not see a dispute before it was won has nothing to give back, so both rows of such a one are left out.
+    """
     rows = [row for row in await _rows(database, client_id) if row["kind"] in _FROM_STRIPE]
+    won = {_cause(row) for row in rows if row["key"].startswith(reinstated_key(""))}
+    rows = [row for row in rows if _cause(row) not in won]
     sign = {"credit_grant": 1, "credit_clawback": -1}
     subscription = await database["subscriptions"].find_one({"userId": client_id}) or {}
     return {
         "grants": sorted((row["key"], row["amount"]) for row in rows if row["kind"] == "credit_grant"),
-        "taken for": sorted(row["key"].partition(":")[2] for row in rows if row["kind"] == "credit_clawback"),
+        "taken for": sorted(_cause(row) for row in rows if row["kind"] == "credit_clawback"),
         "net": sum(sign[row["kind"]] * row["amount"] for row in rows),
         "tier": subscription.get("tier"),
         "status": subscription.get("status"),
         "period end": subscription.get("currentPeriodEnd"),
     }
+
+
+def _cause(row: Row) -> str:
+    """Stripe's id of what a row was written for."""
+    return str(row["key"]).partition(":")[2]
 
 
 async def _rows(database: Database, client_id: str) -> list[Row]:
