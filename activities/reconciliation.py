@@ -8,6 +8,7 @@ from typing import Any
 from pymongo.asynchronous.database import AsyncDatabase
 from temporalio import activity
 
+from app.gateways.billing import BillingGateway
 from app.gateways.payments import PaymentGateway
 from app.reconciliation.compare import Comparison
 from app.reconciliation.store import write_report
@@ -19,10 +20,14 @@ class ReconciliationActivities:
     """It may run again: a report is written once under its id."""
 
     def __init__(
-        self, database: AsyncDatabase[dict[str, Any]], gateway: PaymentGateway, settings: Settings
+        self,
+        database: AsyncDatabase[dict[str, Any]],
+        gateway: PaymentGateway,
+        settings: Settings,
+        billing: BillingGateway,
     ) -> None:
         """Compare the last `settings.reconcile_days`."""
-        self._database, self._gateway = database, gateway
+        self._database, self._gateway, self._billing = database, gateway, billing
         self._window = timedelta(days=settings.reconcile_days)
 
     @activity.defn(name=FollowerActivity.RECONCILE)
@@ -38,6 +43,7 @@ class ReconciliationActivities:
             at=request.at,
             since=request.at - self._window,
             progress=activity.heartbeat,
+            billing=self._billing,
         )
         report = await comparison.run(request.report_id)
         for difference in report.differences:

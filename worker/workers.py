@@ -94,7 +94,9 @@ def activities_of(resources: Resources) -> dict[TaskQueue, Sequence[Callable[...
     webhooks = WebhookActivities(
         resources.database, resources.billing, client=resources.client, settings=resources.settings
     )
-    reconciliation = ReconciliationActivities(resources.database, resources.payments, resources.settings)
+    reconciliation = ReconciliationActivities(
+        resources.database, resources.payments, resources.settings, resources.billing
+    )
     return {
         TaskQueue.JOBS: (
             jobs.record_change,

@@ -19,6 +19,7 @@ from app.money.earnings import Earnings
 from app.reconciliation.models import COLLECTION, Difference, Reconciliation
 from app.reconciliation.repairs import Repairs
 from app.reconciliation.store import get_report
+from workflows.billing import hand_to_client
 from workflows.contracts import PayoutInput
 from workflows.nudges import payout_starter
 
@@ -114,6 +115,9 @@ async def apply_repair(
             )
         )
 
+    async def settle_billing(client_id: str) -> None:
+        await hand_to_client(resources.temporal, resources.settings, client_id, None)
+
     repairs = Repairs(
         resources.database,
         resources.payments,
@@ -121,6 +125,7 @@ async def apply_repair(
         resources.credits,
         Earnings(resources.database),
         try_payout,
+        settle_billing,
     )
     try:
         difference = await repairs.apply(report_id, number, admin_id=principal.user_id)

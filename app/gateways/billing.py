@@ -6,7 +6,7 @@ the business act, and what it makes carries metadata to find it by.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -15,6 +15,14 @@ CLIENT_ID = "client_id"
 """Metadata of everything that is made for a client."""
 PACK = "pack"
 """Metadata of the payment that buys a pack."""
+
+REFUNDED = frozenset({"pending", "requires_action", "succeeded"})
+"""Statuses of refunds whose money is gone, or going."""
+
+
+def takes_money(dispute_status: str) -> bool:
+    """Whether a dispute that stands so has the money: an inquiry takes none, and a won one gives it back."""
+    return not dispute_status.startswith("warning_") and dispute_status not in {"won", "prevented"}
 
 
 @dataclass(frozen=True)
@@ -160,6 +168,17 @@ class ChargeDispute:
 
 
 @dataclass(frozen=True)
+class MoneyBack:
+    """A refund or a dispute, whosever payment it is of. `is_gone`: the client, or the bank, has the money."""
+
+    id: str
+    payment_id: str | None
+    amount: int
+    is_gone: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True)
 class EventSeen:
     """An event of Stripe's own list: its id and type, and the ids that say whom it concerns."""
 
@@ -249,6 +268,16 @@ class BillingGateway(Protocol):
     ) -> ChargeDispute: ...
 
     async def concede_dispute(self, dispute_id: str, *, idempotency_key: str) -> ChargeDispute: ...
+
+    def paid_invoices_since(self, since: datetime) -> AsyncIterator[Invoice]: ...
+
+    def payments_since(self, since: datetime) -> AsyncIterator[Payment]: ...
+
+    def money_back_since(self, since: datetime) -> AsyncIterator[MoneyBack]: ...
+
+    async def retrieve_invoice(self, invoice_id: str) -> Invoice: ...
+
+    async def retrieve_payment(self, payment_id: str) -> Payment: ...
 
     async def client_of_customer(self, customer_id: str) -> str | None: ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -11,13 +12,16 @@ import stripe
 from app.gateways.billing import (
     CLIENT_ID,
     PACK,
+    REFUNDED,
     BilledSubscription,
     CheckoutSession,
     EventPage,
     Invoice,
+    MoneyBack,
     Payment,
     Price,
     PriceWanted,
+    takes_money,
 )
 from app.gateways.payments import InvalidPaymentRequest
 from app.gateways.saved_failures import past_saved_failures
@@ -26,6 +30,7 @@ from app.gateways.stripe_money_back import StripeMoneyBack
 from app.gateways.stripe_values import (
     event_of,
     invoice_of,
+    money_back_of,
     payment_of,
     price_of,
     session_of,
@@ -256,6 +261,32 @@ class StripeBilling(StripeMoneyBack):
             ::-1
         ]
 
+    # -- of all customers, newest first, for the night
+
+    async def paid_invoices_since(self, since: datetime) -> AsyncIterator[Invoice]:
+        """Every invoice made since then that is paid."""
+        params: Any = {**_since(since), "status": "paid"}
+        async for one in every(self._stripe.v1.invoices.list_async(params)):
+            yield invoice_of(one)
+
+    async def payments_since(self, since: datetime) -> AsyncIterator[Payment]:
+        """Every payment intent made since then, whatever became of it."""
+        async for one in every(self._stripe.v1.payment_intents.list_async(_since(since))):
+            yield payment_of(one)
+
+    async def money_back_since(self, since: datetime) -> AsyncIterator[MoneyBack]:
+        """Every refund, and then every dispute, made since then."""
+        async for refund in every(self._stripe.v1.refunds.list_async(_since(since))):
+            yield money_back_of(refund, is_gone=refund.status in REFUNDED)
+        async for dispute in every(self._stripe.v1.disputes.list_async(_since(since))):
+            yield money_back_of(dispute, is_gone=takes_money(dispute.status))
+
+    async def retrieve_invoice(self, invoice_id: str) -> Invoice:
+        return invoice_of(await translated(self._stripe.v1.invoices.retrieve_async(invoice_id)))
+
+    async def retrieve_payment(self, payment_id: str) -> Payment:
+        return payment_of(await translated(self._stripe.v1.payment_intents.retrieve_async(payment_id)))
+
     async def list_events(
         self, *, since: datetime, until: datetime, after: str | None = None, account_id: str | None = None
     ) -> EventPage:
@@ -276,6 +307,10 @@ class StripeBilling(StripeMoneyBack):
         found = await translated(self._stripe.v1.events.list_async(params, options))
         events = tuple(event_of(one, account_id) for one in found.data)
         return EventPage(events=events, has_more=found.has_more)
+
+
+def _since(moment: datetime) -> Any:
+    return {"created": {"gte": int(moment.timestamp())}, "limit": _PAGE}
 
 
 def _change(subscription: BilledSubscription, price: Price, at: datetime) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from app.gateways.billing import (
     EventSeen,
     Invoice,
     InvoiceLine,
+    MoneyBack,
     Payment,
     Price,
 )
@@ -123,4 +124,15 @@ def payment_of(intent: stripe.PaymentIntent) -> Payment:
         amount_received=intent.amount_received,
         created_at=instant(intent.created),
         metadata=metadata_of(intent.metadata),
+    )
+
+
+def money_back_of(found: stripe.Refund | stripe.Dispute, *, is_gone: bool) -> MoneyBack:
+    """A refund or a dispute."""
+    return MoneyBack(
+        id=found.id,
+        payment_id=id_of(found.payment_intent),
+        amount=found.amount,
+        is_gone=is_gone,
+        created_at=instant(found.created),
     )

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.gateways.billing import BillingGateway
 from app.gateways.payments import PaymentGateway
+from app.reconciliation.billing import BillingComparison
 from app.reconciliation.findings import Database, Findings
 from app.reconciliation.jobs import JobComparison
 from app.reconciliation.models import Reconciliation
@@ -28,6 +30,7 @@ class Comparison:
     at: datetime
     since: datetime
     progress: Callable[[], None] = lambda: None
+    billing: BillingGateway | None = None  # without it what clients pay is not compared
 
     async def run(self, report_id: str) -> Reconciliation:
         """Compare everything. Memory grows with the holds that are open and the transfers of the time, no more.
@@ -38,6 +41,8 @@ class Comparison:
         findings = Findings(self.database, self.at, self.since, self.progress)
         await TransferComparison(findings, self.gateway).run()
         await JobComparison(findings).run()
+        if self.billing is not None:
+            await BillingComparison(findings, self.billing).run()
         return Reconciliation(
             id=report_id,
             at=self.at,

@@ -26,6 +26,9 @@ class DifferenceKind(StrEnum):
     JOB_WITHOUT_ACCRUAL = "job_without_accrual"
     PAYOUT_STUCK = "payout_stuck"
     BANK_PAYOUT_STUCK = "bank_payout_stuck"
+    PAID_WITHOUT_GRANT = "paid_without_grant"
+    RETURNED_WITHOUT_CLAWBACK = "returned_without_clawback"
+    GRANT_WITHOUT_PAYMENT = "grant_without_payment"
 
 
 class RepairKind(StrEnum):
@@ -38,6 +41,7 @@ class RepairKind(StrEnum):
     ACCRUE = "accrue"
     TRY_PAYOUT = "try_payout"
     FOLLOW_BANK_PAYOUT = "follow_bank_payout"
+    SETTLE_BILLING = "settle_billing"
     BY_HAND = "by_hand"
 
 

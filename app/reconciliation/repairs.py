@@ -26,12 +26,15 @@ from app.subscriptions.store import refresh_credits_cache
 TryPayout = Callable[[str, str, int, int], Awaitable[None]]
 """Has a payout tried now: its job, worker, number, and pay in USD cents."""
 
+SettleBilling = Callable[[str], Awaitable[None]]
+"""Has a client's billing read from Stripe and settled, by the process that does so."""
+
 _REASON = "reconciliation"
 
 
 @dataclass(frozen=True, slots=True)
 class Repairs:
-    """What repairs need. `try_payout` reaches the payouts' own processes."""
+    """What repairs need. `try_payout` and `settle_billing` reach the processes that do it."""
 
     database: AsyncDatabase[dict[str, Any]]
     gateway: PaymentGateway
@@ -39,6 +42,7 @@ class Repairs:
     credits: Credits
     earnings: Earnings
     try_payout: TryPayout
+    settle_billing: SettleBilling
 
     async def apply(self, report_id: str, number: int, *, admin_id: str) -> Difference:
         """Do what is proposed, then note who did it. A repair that was applied is not applied again.
@@ -97,6 +101,8 @@ class Repairs:
                 await self._try(fields)
             case RepairKind.FOLLOW_BANK_PAYOUT:
                 await self._follow(fields["payoutId"])
+            case RepairKind.SETTLE_BILLING:
+                await self.settle_billing(fields["clientId"])
             case RepairKind.BY_HAND:  # the admin says that it is done
                 return
             case _:

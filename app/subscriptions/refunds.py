@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.documents import utcnow
 from app.errors import DependencyUnavailableError, NotFoundError, OutcomeUnknownError
-from app.gateways.billing import BillingGateway, Charge, Refund
+from app.gateways.billing import REFUNDED, BillingGateway, Charge, Refund
 from app.gateways.payments import GatewayUnavailable, PaymentError
 from app.money.credits import Credits
 from app.money.journal import Journal
@@ -29,7 +29,6 @@ from app.subscriptions.models import PaidGrant
 from app.subscriptions.refund_policy import Allowance, Paid, allowance
 
 _ACT = "act_id"  # metadata of a refund: the act that it was made by
-_BACK = frozenset({"pending", "requires_action", "succeeded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +190,7 @@ class RefundDesk:
 
     async def _is_settled(self, refund: Refund) -> bool:
         """Whether its credits are taken back, or never will be."""
-        return refund.status not in _BACK or await self._journal.find(clawback_key(refund.id)) is not None
+        return refund.status not in REFUNDED or await self._journal.find(clawback_key(refund.id)) is not None
 
     async def _unused(self, client_id: str, grant: PaidGrant | None) -> int:
         """What is left in the account of what a payment bought. What is held for jobs counts as used."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from app.documents import utcnow
-from app.gateways.billing import PACK, BillingGateway, ChargeDispute, Invoice, Payment, Refund
+from app.gateways.billing import PACK, REFUNDED, BillingGateway, ChargeDispute, Invoice, Payment, Refund
 from app.ids import id_from
 from app.money.credits import Credits
 from app.money.journal import Journal
@@ -31,8 +31,6 @@ from app.subscriptions.models import PaidGrant, SubscriptionStatus
 from app.subscriptions.packs import PACKS, PackName
 from app.subscriptions.picture import GRANTS, Picture, WayBack, billing_state, look
 from app.subscriptions.store import refresh_credits_cache
-
-_BACK = frozenset({"pending", "requires_action", "succeeded"})  # refunds whose money is gone, or going
 
 
 class Settlement:
@@ -256,7 +254,7 @@ class Settlement:
         """Whether it is settled until its status changes."""
         match back.cause:
             case Refund(id=refund_id, status=status):
-                if status in _BACK:
+                if status in REFUNDED:
                     return await self._take_back(grant, back, reason="refunded", refund_id=refund_id)
                 await self._reinstate(grant, back, reason="the refund failed")
             case ChargeDispute(status=status):

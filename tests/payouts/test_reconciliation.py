@@ -68,9 +68,17 @@ class Office:
         async def try_payout(job_id: str, worker_id: str, payout: int, cents: int) -> None:
             self.tried.append((job_id, worker_id, payout, cents))
 
-        settings = Settings(environment="test")
+        async def settle_billing(client_id: str) -> None:
+            raise AssertionError(client_id)
+
         repairs = Repairs(
-            self.database, self.payer.gateway, settings, self.credits, self.earnings, try_payout
+            self.database,
+            self.payer.gateway,
+            Settings(environment="test"),
+            self.credits,
+            self.earnings,
+            try_payout,
+            settle_billing,
         )
         return await repairs.apply(report_id, number, admin_id=ADMIN)
 

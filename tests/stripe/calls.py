@@ -163,9 +163,14 @@ async def _money_back(sdk: stripe.StripeClient, control: SandboxControl, worker:
 
 
 async def _reads(sdk: stripe.StripeClient) -> None:
-    """What the nightly reconciliation reads."""
+    """What the nightly reconciliation and the webhooks' sweep read."""
     events = await sdk.v1.events.list_async({"limit": 3, "delivery_success": True, "created": {"gte": 1}})
     await sdk.v1.events.retrieve_async(events.data[0].id)
+    await sdk.v1.events.list_async({"limit": 3, "created": {"gte": 1, "lte": 4_000_000_000}})
+    await sdk.v1.invoices.list_async({"limit": 3, "status": "paid", "created": {"gte": 1}})
+    await sdk.v1.payment_intents.list_async({"limit": 3, "created": {"gte": 1}})
+    await sdk.v1.refunds.list_async({"limit": 3, "created": {"gte": 1}})
+    await sdk.v1.disputes.list_async({"limit": 3, "created": {"gte": 1}})
     await sdk.v1.balance.retrieve_async()
     await sdk.v1.balance_transactions.list_async({"limit": 5})
     await sdk.v1.webhook_endpoints.create_async(

@@ -18,6 +18,7 @@ from activities.reconciliation import ReconciliationActivities
 from app.documents import utcnow
 from app.gateways.storage import Storage
 from app.gateways.stripe import StripeGateway
+from app.gateways.stripe_billing import StripeBilling
 from app.lifecycle import Phase, Status
 from app.money.audit import Check
 from app.money.credits import Credits
@@ -45,6 +46,7 @@ class Scene:
     settings: Settings
     storage: Storage
     gateway: StripeGateway
+    billing: StripeBilling
 
     @property
     def bucket(self) -> str:
@@ -56,7 +58,7 @@ class Scene:
 
     def worker(self) -> AbstractAsyncContextManager[None]:
         own = LedgerActivities(self.database, Credits(self.database), self.storage, bucket=self.bucket)
-        compare = ReconciliationActivities(self.database, self.gateway, self.settings)
+        compare = ReconciliationActivities(self.database, self.gateway, self.settings, self.billing)
         activities: list[Callable[..., Any]] = [own.expire_credits, own.audit_ledger, compare.reconcile]
         return worker(self.client, self.queue, [LedgerNightWorkflow], activities)
 
@@ -79,9 +81,12 @@ async def scene(
     own = settings.model_copy(update={"task_queue_prefix": f"t{uuid.uuid4().hex[:8]}-"})
     await storage.delete(settings.s3_bucket_archive, heads_key(utcnow().date()))
     # a platform of its own, so that no other test's transfers are compared with these books
-    gateway = StripeGateway(f"sk_test_{uuid.uuid4().hex}", api_base=settings.stripe_api_base)
-    yield Scene(temporal, fresh_database, own, storage, gateway)
+    key = f"sk_test_{uuid.uuid4().hex}"
+    gateway = StripeGateway(key, api_base=settings.stripe_api_base)
+    billing = StripeBilling(key, api_base=settings.stripe_api_base)
+    yield Scene(temporal, fresh_database, own, storage, gateway, billing)
     await gateway.close()
+    await billing.close()
     await storage.delete(settings.s3_bucket_archive, heads_key(utcnow().date()))
     storage.close()
 
