@@ -7,7 +7,9 @@ import asyncio
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -119,48 +121,62 @@ async def _in_house(house: House, options: argparse.Namespace, wanted: set[str],
         handle = house.client.get_workflow_handle(await house.floor.live())
         await handle.result()
         results.floor_work = work_of([event async for event in handle.fetch_history_events()])
-    if "latency" in wanted:
-        _say(f"accepting {options.samples} times on each side, in turns …")
-        results.latency = await measure_latency(house.platform, house.floor, samples=options.samples)
-    if "throughput" in wanted:
-        _say(f"{options.rounds} rounds of {options.jobs} jobs on each side, in turns …")
-        results.throughput = await measure_throughput(
-            house.platform,
-            house.floor,
-            house.processors,
-            jobs=options.jobs,
-            concurrency=options.concurrency,
-            rounds=options.rounds,
-        )
-    if "webhooks" in wanted:
-        _say(f"{options.samples} webhooks beside bare inserts, in turns …")
-        async with house.stripe() as stripe:
-            results.webhooks = await measure_webhooks(stripe, house.inbox, samples=options.samples)
+    with part_of(
+        "latency", wanted, results, f"accepting {options.samples} times on each side, in turns …"
+    ) as go:
+        if go:
+            results.latency = await measure_latency(house.platform, house.floor, samples=options.samples)
+    said = f"{options.rounds} rounds of {options.jobs} jobs on each side, in turns …"
+    with part_of("throughput", wanted, results, said) as go:
+        if go:
+            results.throughput = await measure_throughput(
+                house.platform,
+                house.floor,
+                house.processors,
+                jobs=options.jobs,
+                concurrency=options.concurrency,
+                rounds=options.rounds,
+            )
+    said = f"{options.samples} webhooks beside bare inserts, in turns …"
+    with part_of("webhooks", wanted, results, said) as go:
+        if go:
+            async with house.stripe() as stripe:
+                results.webhooks = await measure_webhooks(stripe, house.inbox, samples=options.samples)
     results.said.append(f"requests repeated after an unknown outcome: {house.platform.repeats}")
 
 
 async def _on_books(stack: Stack, options: argparse.Namespace, wanted: set[str], results: Results) -> None:
-    settings = stack.settings()
     sizes = [size for size in (1_000, 10_000, 100_000, 1_000_000) if size <= options.entries]
-    async with connect(settings) as client:
-        if "ledger" in wanted:
-            _say("the ledger beside guarded updates, in turns …")
-            results.ledger = await measure_ledger(client["bench_ledger"], acts=_ACTS, rounds=options.rounds)
-        if "growth" in wanted:
-            _say(f"filling books of up to {sizes[-1]:,} entries …")
-            results.growth = await measure_growth(
-                client["bench_growth"],
-                sizes=sizes,
-                books=(1, 10, 100, 1_000),
-                acts=_ACTS,
-                rounds=options.rounds,
-            )
-            await client.drop_database("bench_growth")
-        if "night" in wanted:
-            _say(f"nights over {sizes[0]:,} and {sizes[-1]:,} entries …")
-            results.nights = await measure_night(
-                client["bench_night"], stack.child_environment(), sizes=tuple(sorted({sizes[0], sizes[-1]}))
-            )
+    rounds = options.rounds
+    async with connect(stack.settings()) as client:
+        with part_of("ledger", wanted, results, "the ledger beside guarded updates, in turns …") as go:
+            if go:
+                results.ledger = await measure_ledger(client["bench_ledger"], acts=_ACTS, rounds=rounds)
+        with part_of("growth", wanted, results, f"filling books of up to {sizes[-1]:,} entries …") as go:
+            if go:
+                results.growth = await measure_growth(
+                    client["bench_growth"], sizes=sizes, books=(1, 10, 100, 1_000), acts=_ACTS, rounds=rounds
+                )
+                await client.drop_database("bench_growth")
+        ends = tuple(sorted({sizes[0], sizes[-1]}))
+        with part_of("night", wanted, results, f"nights over {list(ends)} entries …") as go:
+            if go:
+                environment = stack.child_environment()
+                results.nights = await measure_night(client["bench_night"], environment, sizes=ends)
+
+
+@contextmanager
+def part_of(name: str, wanted: set[str], results: Results, said: str) -> Iterator[bool]:
+    """Whether to measure this part. If it fails, that is said, and the other parts are measured all the same."""
+    if name not in wanted:
+        yield False
+        return
+    _say(said)
+    try:
+        yield True
+    except Exception as error:  # noqa: BLE001  # whatever it is
+        _say(traceback.format_exc())
+        results.failed.append(f"{name} failed: {error!r}")
 
 
 def _say(text: str) -> None:
@@ -168,7 +184,7 @@ def _say(text: str) -> None:
 
 
 def main(given: Sequence[str]) -> int:
-    """Measure and print; 1 when it could not be measured."""
+    """Measure and print; 1 when something could not be measured."""
     options, results, status = arguments_of(given), Results(), 0
     try:
         asyncio.run(run(options, results))
@@ -181,7 +197,7 @@ def main(given: Sequence[str]) -> int:
         print(orjson.dumps(as_json(results), option=orjson.OPT_INDENT_2).decode())
     else:
         show(results, Console(width=None if sys.stdout.isatty() else 160))
-    return status
+    return 1 if results.failed else status
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ class Results:
     nights: list[Night] = field(default_factory=list)
     parser: parser.ParserScore | None = None
     said: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -88,6 +89,8 @@ def _money_json(results: Results) -> dict[str, Any]:
         found["growth"] = asdict(results.growth)
     if results.nights:
         found["nights"] = [asdict(night) for night in results.nights]
+    if results.failed:
+        found["failed"] = results.failed
     return found
 
 
@@ -131,7 +134,7 @@ def show(results: Results, console: Console) -> None:
     if results.parser:
         console.print(f"\n[bold]Parser[/]  the aim is an F1 above {F1_AIM:.2f}")
         console.print(parser.report(results.parser), highlight=False)
-    for line in results.said:
+    for line in (*results.said, *results.failed):
         console.print(f"\n{line}")
 
 

@@ -10,9 +10,10 @@ from temporalio.api.history.v1 import (
     MarkerRecordedEventAttributes,
 )
 
-from bench.__main__ import arguments_of
+from bench.__main__ import arguments_of, part_of
 from bench.histories import event_counts, work_of
 from bench.rates import Batch, Spread, Throughput, percentile
+from bench.report import Results, as_json
 
 
 def _event(kind: EventType.ValueType) -> HistoryEvent:
@@ -76,3 +77,15 @@ def test_a_run_is_bounded(wrong: list[str], capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit):
         arguments_of(wrong)
     assert wrong[0] in capsys.readouterr().err
+
+
+def test_a_part_that_fails_is_said_and_the_others_go_on() -> None:
+    results, done = Results(), []
+    for name in ("webhooks", "ledger", "night"):
+        with part_of(name, {"webhooks", "ledger"}, results, name) as wanted:
+            if wanted and name == "webhooks":
+                raise LookupError("no such customer")
+            done.append((name, wanted))
+    assert done == [("ledger", True), ("night", False)]
+    assert results.failed == ["webhooks failed: LookupError('no such customer')"]
+    assert as_json(results)["failed"] == results.failed
