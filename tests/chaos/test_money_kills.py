@@ -88,13 +88,13 @@ class Economy:
             await subscriber.live(subscriber.die.randint(3, 8), self.pause_seconds)
 
     async def employ(self) -> None:
-        """Clients who post jobs, until their credits are spent."""
+        """Clients who post jobs, one at least and until their credits are spent."""
         while not self.over.is_set():
             client = await self.newcomer()
             await client.subscribe(TierName.SCALE)
             client.doing = "employ"
-            for _ in range(6):
-                if not self.over.is_set():
+            for number in range(6):
+                if number == 0 or not self.over.is_set():
                     await self.payroll.employ(client, client.die, 1)
             client.doing = "nothing"
 
