@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest_asyncio
 from pymongo.asynchronous.database import AsyncDatabase
+from stripe import StripeClient
 
 from app.documents import utcnow
 from app.gateways.stripe import StripeGateway
+from app.gateways.stripe_client import AsyncHttpClient
 from app.ids import new_id
 from app.jobs.policy import JobPolicy, Urgency
 from app.jobs.posting import insert_job, new_job
@@ -20,12 +22,13 @@ from app.lifecycle import Phase, Status
 from app.money.credits import Credits
 from app.money.earnings import Earnings
 from app.money.journal import ledger_collection
-from app.money.keys import accrue_key, complete_key, hold_key, transfer_key
+from app.money.keys import accrue_key, complete_key, hold_key, invoice_grant_key, transfer_key
 from app.seed.people import make_cast
 from app.seed.store import Seeder
 from app.settings import Settings
 from demo.books import Check, check_books
 from devstack.stack import Stack
+from tests.stripe import billing
 
 Database = AsyncDatabase[dict[str, Any]]
 
@@ -141,6 +144,41 @@ async def test_a_side_road_is_settled_when_each_workers_part_was_transferred(boo
     assert (settled.name, len(settled.faults)) == ("side roads settled", 3)
 
 
+async def test_a_payment_that_brought_nothing_and_credits_that_nobody_paid_are_seen(books: Books) -> None:
+    paid = await _paid_invoice(books.settings)
+    credits_ = Credits(books.database)
+    await credits_.grant(CLIENT, 100, key=invoice_grant_key("in_none"), source="subscription:growth:now")
+    assert await books.faults() == {
+        "credits paid for": (
+            f"{invoice_grant_key(paid)} is paid, and granted 0 times",
+            f"{invoice_grant_key('in_none')} is granted, and no such invoice is paid",
+        )
+    }
+    await credits_.grant(
+        CLIENT, 100, key=invoice_grant_key(paid), source="subscription:growth:now", paid_cents=749
+    )
+    faults = (await books.faults())["credits paid for"]
+    assert faults[-1] == f"{invoice_grant_key(paid)}: 750 cents were paid, 749 are booked"
+
+
+async def _paid_invoice(settings: Settings) -> str:
+    """A client of this platform pays 7.50."""
+    http = AsyncHttpClient(connect=3, read=20)
+    sdk = StripeClient(
+        settings.stripe_api_key.get_secret_value(),
+        base_addresses={"api": settings.stripe_api_base},
+        http_client=http,
+    )
+    client = await billing.customer(sdk)
+    await sdk.v1.invoice_items.create_async({"customer": client.id, "amount": 750, "currency": "usd"})
+    made = await sdk.v1.invoices.create_async(
+        {"customer": client.id, "pending_invoice_items_behavior": "include", "auto_advance": False}
+    )
+    await sdk.v1.invoices.pay_async(str(made.id))
+    await http.close_async()
+    return str(made.id)
+
+
 async def test_a_tampered_journal_is_seen(books: Books) -> None:
     ledger = ledger_collection(books.database)
     row = await ledger.find_one({"key": complete_key(books.job_id)})
@@ -156,6 +194,14 @@ async def test_a_leaked_place_a_job_not_done_and_a_notice_not_sent_are_seen(book
     )
     await books.database["jobs"].update_one({"_id": books.job_id}, {"$set": {"status": "review"}})
     await books.database["outbox"].insert_one({"_id": "left", "createdAt": utcnow()})
+    await books.database["webhook_events"].insert_one(
+        {"_id": "evt_1", "type": "invoice.paid", "status": "handed"}
+    )
     faults = await books.faults(new_id())
-    assert set(faults) == {"jobs completed", "workers' places free", "notices delivered"}
+    assert set(faults) == {
+        "jobs completed",
+        "workers' places free",
+        "Stripe's events settled",
+        "notices delivered",
+    }
     assert len(faults["jobs completed"]) == 2
