@@ -10,8 +10,10 @@ from devstack.stripe_sandbox.store import Object
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:3rem auto;padding:0 1rem;color:#1a1f36}"
     "label{display:block;margin:.75rem 0}input{display:block;width:100%;padding:.5rem;font:inherit;"
-    "box-sizing:border-box}button{font:inherit;padding:.6rem 1.2rem;margin:.5rem .5rem .5rem 0}"
+    "box-sizing:border-box;border:1px solid #a3acb9;border-radius:.25rem}button{font:inherit;padding:.6rem 1.2rem;"
+    "margin:.5rem .5rem .5rem 0;color:#fff;background:#1a1f36;border:0;border-radius:.25rem;cursor:pointer}"
     ".error{color:#b00020}.note{color:#4f566b;font-size:.875rem}td{padding:.2rem 1rem .2rem 0}"
+    "footer{margin-top:2rem;padding-top:.5rem;border-top:1px solid #e3e8ee}"
 )
 
 
@@ -22,7 +24,7 @@ def page(title: str, body: str) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)} (sandbox)</title><style>{_STYLE}</style></head><body>"
         f"<main><h1>{escape(title)}</h1>{body}</main>"
-        '<footer class="note">Stripe sandbox: no real money. Test card 4242 4242 4242 4242.</footer></body></html>'
+        '<footer class="note">Stripe sandbox: no real money.</footer></body></html>'
     )
 
 
@@ -41,6 +43,7 @@ def _card_fields(number: str = "") -> str:
         f'value="{escape(number)}"></label>'
         '<label>Expiry (MM/YY) <input name="cardExpiry" autocomplete="cc-exp" required value="12/34"></label>'
         '<label>CVC <input name="cardCvc" inputmode="numeric" autocomplete="cc-csc" required value="123"></label>'
+        '<p class="note">Test card 4242 4242 4242 4242; others decline, ask for 3D Secure or are disputed later.</p>'
     )
 
 
@@ -153,10 +156,12 @@ def receipt(charge: Object) -> str:
     refunded = charge["amount_refunded"]
     back = f"<p>Refunded: {money(refunded, charge['currency'])}</p>" if refunded else ""
     card = charge["payment_method_details"]["card"]
+    paid = f"{money(charge['amount'], charge['currency'])} on {day(charge['created'])}"
+    what = f"<p>{escape(charge['description'])}</p>" if charge["description"] else ""
     return page(
         "Receipt",
-        f"<p>{money(charge['amount'], charge['currency'])} on {day(charge['created'])}, {escape(card['brand'])} "
-        f"ending in {card['last4']}: {charge['status']}</p>{back}",
+        f"{what}<p>{paid}, {escape(card['brand'].title())} ending in {card['last4']}: {charge['status']}</p>{back}"
+        f'<p class="note">Payment {escape(charge["id"])}</p>',
     )
 
 
