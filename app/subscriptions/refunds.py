@@ -29,6 +29,7 @@ from app.subscriptions.models import PaidGrant
 from app.subscriptions.refund_policy import Allowance, Paid, allowance
 
 _ACT = "act_id"  # metadata of a refund: the act that it was made by
+_MOST_KEYS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +128,35 @@ class RefundDesk:
         return act if await write_down(self._database, act) else None
 
     async def _do(self, act: BillingAct) -> BillingAct:
-        """Ask Stripe; look first, since it may have been asked before, and have forgotten the key."""
+        """Ask Stripe. Look first: it may have been asked before, and have forgotten the key."""
         try:
-            made = await self._made(act) or await self._gateway.create_refund(
-                act.subject_id,
-                act.amount_usd_cents or 0,
-                metadata={_ACT: act.act_id, "client_id": act.client_id or ""},
-                idempotency_key=f"refund:{act.act_id}",
-            )
+            made = await self._made(act) or await self._ask(act)
         except GatewayUnavailable as error:
             raise OutcomeUnknownError from error
         except PaymentError as error:
             await note(self._database, act, ActOutcome.REFUSED, stripe_id=None, code=error.code)
             raise BillingRefusedError(error.code) from error
         return await note(self._database, act, ActOutcome.DONE, stripe_id=made.id)
+
+    async def _ask(self, act: BillingAct) -> Refund:
+        """Where Stripe has saved a failure of its own under the key, nothing was done: ask under the next one."""
+        for number in range(1, _MOST_KEYS):
+            try:
+                return await self._create(act, f"refund:{act.act_id}:{number}")
+            except GatewayUnavailable as error:
+                if not error.replayed:
+                    raise
+                if (made := await self._made(act)) is not None:
+                    return made
+        return await self._create(act, f"refund:{act.act_id}:{_MOST_KEYS}")
+
+    async def _create(self, act: BillingAct, key: str) -> Refund:
+        return await self._gateway.create_refund(
+            act.subject_id,
+            act.amount_usd_cents or 0,
+            metadata={_ACT: act.act_id, "client_id": act.client_id or ""},
+            idempotency_key=key,
+        )
 
     async def _made(self, act: BillingAct) -> Refund | None:
         charge = (await self._charge(act.client_id or "", act.subject_id)).id

@@ -157,6 +157,20 @@ async def test_a_lost_answer_is_found_again_at_stripe(house: House, admin: Perso
     assert (await payment_of(house, admin, client))["refundedUsdCents"] == 1_000
 
 
+async def test_a_failure_that_stripe_has_saved_is_passed_by(house: House, admin: Person) -> None:
+    client = await subscriber(house, "starter")
+    payment_id = (await payment_of(house, admin, client))["paymentId"]
+    path, key = f"/admin/clients/{client.id}/refunds", new_id()
+    body: Json = {"paymentId": payment_id, "reason": "Asked for", "amountUsdCents": 1_000}
+    await house.shop.control.add_fault(method="POST", path="/v1/refunds", status=500, remembered=True)
+    failed = await post(house, admin, path, body, key)
+    assert (failed.status_code, failed.json()["code"]) == (503, "outcome-unknown")
+    meanwhile = await post(house, admin, path, body | {"amountUsdCents": 24_900})
+    assert meanwhile.json()["allowedUsdCents"] == 23_900, "what was asked for may still be given"
+    assert (await post(house, admin, path, body, key)).status_code == 201
+    assert (await payment_of(house, admin, client))["refundedUsdCents"] == 1_000
+
+
 async def test_refunds_that_make_no_sense_are_refused_and_move_nothing(house: House, admin: Person) -> None:
     client, other = await subscriber(house, "starter"), await subscriber(house, "starter")
     mine, theirs = [(await payment_of(house, admin, one))["paymentId"] for one in (client, other)]
