@@ -134,7 +134,9 @@ async def _money_back(sdk: stripe.StripeClient, control: SandboxControl, worker:
         {"amount": 2_000, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True}
     )
     await sdk.v1.payment_intents.retrieve_async(intent.id, {"expand": ["latest_charge"]})
-    await sdk.v1.charges.list_async({"payment_intent": intent.id})
+    await sdk.v1.payment_intents.list_async({"limit": 100})
+    (charge,) = (await sdk.v1.charges.list_async({"payment_intent": intent.id})).data
+    await sdk.v1.charges.retrieve_async(charge.id)
     refund = await sdk.v1.refunds.create_async(
         {
             "payment_intent": intent.id,
@@ -145,9 +147,11 @@ async def _money_back(sdk: stripe.StripeClient, control: SandboxControl, worker:
     )
     await sdk.v1.refunds.retrieve_async(refund.id)
     await sdk.v1.refunds.list_async({"payment_intent": intent.id})
+    await sdk.v1.refunds.list_async({"charge": charge.id, "limit": 100})
     dispute = await control.open_dispute(intent.id)
     await sdk.v1.disputes.retrieve_async(dispute)
     await sdk.v1.disputes.list_async({"payment_intent": intent.id})
+    await sdk.v1.disputes.list_async({"charge": charge.id, "limit": 20})
     await sdk.v1.disputes.list_async({"limit": 20})
     await sdk.v1.disputes.update_async(
         dispute, {"evidence": {"product_description": "Work done"}, "submit": False}
