@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 
 from devstack.stripe_sandbox.periods import day
@@ -47,8 +48,9 @@ def _card_fields(number: str = "") -> str:
     )
 
 
-def checkout(session: Object, wrong: str | None = None) -> str:
-    """The page of a checkout session."""
+def checkout(session: Object, wrong: str | None = None, typed: Mapping[str, str] | None = None) -> str:
+    """The page of a checkout session. After a decline, what was `typed` stands again, but for the card."""
+    before = typed or {}
     rows = "".join(
         f"<tr><td>{item['quantity']} × {escape(item['description'] or '')}</td>"
         f"<td>{money(item['amount_total'], item['currency'])}{_each(item['price'])}</td></tr>"
@@ -58,7 +60,8 @@ def checkout(session: Object, wrong: str | None = None) -> str:
     email = (
         f"<p>{escape(known)}</p>"
         if known
-        else '<label>Email <input name="email" type="email" autocomplete="email" required></label>'
+        else '<label>Email <input name="email" type="email" autocomplete="email" required '
+        f'value="{escape(before.get("email", ""))}"></label>'
     )
     verb = "Subscribe" if session["mode"] == "subscription" else "Pay"
     total = money(session["amount_total"], session["currency"])
@@ -68,7 +71,8 @@ def checkout(session: Object, wrong: str | None = None) -> str:
         "Checkout",
         f"<table>{rows}</table><p><strong>{total}</strong></p>{error(wrong)}"
         f'<form method="post" action="/c/pay/{session["id"]}">{email}{_card_fields()}'
-        '<label>Name on card <input name="billingName" autocomplete="cc-name"></label>'
+        '<label>Name on card <input name="billingName" autocomplete="cc-name" '
+        f'value="{escape(before.get("billingName", ""))}"></label>'
         f'<button name="pay" value="1">{verb} {total}</button></form>{away}',
     )
 

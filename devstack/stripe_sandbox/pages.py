@@ -102,7 +102,9 @@ class Pages:
         done = self._attempt(kind, session_id, act)
         if isinstance(done, StripeFault):
             message = done.error["message"]
-            return self._shown(kind, session_id, lambda _, session: markup.checkout(session, message), 402)
+            return self._shown(
+                kind, session_id, lambda _, session: markup.checkout(session, message, form), 402
+            )
         return done or _GONE
 
     async def checkout_authentication(self, http: Request) -> Response:

@@ -91,6 +91,7 @@ async def test_a_declined_card_is_told_and_another_one_pays(
     declined = await control.browse(str(session.url), card(number))
     assert declined.status_code == 402
     assert message in declined.text
+    assert 'value="Dara &lt;b&gt;"' in declined.text, "only the card is typed in again"
     assert (await sdk.v1.checkout.sessions.retrieve_async(session.id)).status == "open"
     assert (await sdk.v1.subscriptions.list_async({"status": "all"})).data == []
     assert (await control.browse(str(session.url), card())).status_code == 303

@@ -50,6 +50,7 @@ BILLING_EXTRA = (
     "invoice_payment.payment.payment_intent",
     "line_item.pricing.price_details",
     "payment_intent.amount_details.tip",
+    "payment_intent.payment_details",
     "payment_intent.source",
     "price.recurring.trial_period_days",
     "product.type",
