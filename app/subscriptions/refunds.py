@@ -183,7 +183,10 @@ class RefundDesk:
             {"clientId": client_id, "paymentId": charge.payment_id}
         )
         grant = PaidGrant.model_validate(row) if row else None
-        refunds = await self._gateway.list_refunds(charge.id) if charge.amount_refunded else []
+        if acts is None:
+            acts = await acts_on(self._database, charge.payment_id or "")
+        # one that failed is in no sum
+        refunds = await self._gateway.list_refunds(charge.id) if charge.amount_refunded or acts else []
         unsettled = sum([one.amount for one in refunds if not await self._is_settled(one)])
         unused = await self._unused(client_id, grant)
         paid = Paid(
@@ -200,7 +203,7 @@ class RefundDesk:
             grant=grant,
             unused=unused,
             refunds=refunds,
-            acts=await acts_on(self._database, charge.payment_id or "") if acts is None else acts,
+            acts=acts,
             allowance=allowance(paid, now=utcnow(), window_days=self._window_days),
         )
 
@@ -211,11 +214,12 @@ class RefundDesk:
     async def _unused(self, client_id: str, grant: PaidGrant | None) -> int:
         """What is left in the account of what a payment bought. What is held for jobs counts as used."""
         granted = await self._journal.find(grant.grant_key) if grant else None
-        if granted is None:
+        if grant is None or granted is None:
             return 0
         balance = await self._credits.balance(client_id)
-        return sum(lot.amount for lot in balance.lots if _is_of(lot, granted.id))
+        return sum(lot.amount for lot in balance.lots if _is_of(lot, granted.id, grant))
 
 
-def _is_of(lot: Lot, transaction_id: str) -> bool:
-    return transaction_id in (lot.lot_id, lot.origin)
+def _is_of(lot: Lot, transaction_id: str, grant: PaidGrant) -> bool:
+    """Its own lot, and what came back of it: spent and refunded by a job, or taken back for nothing."""
+    return transaction_id in (lot.lot_id, lot.origin) or lot.source == f"reinstated:{grant.id}"

@@ -55,11 +55,11 @@ async def get(house: House, person: Person, path: str) -> Json:
     return found
 
 
-async def subscriber(house: House, tier: str = "growth") -> Person:
+async def subscriber(house: House, tier: str = "growth", **card: str) -> Person:
     """Who has paid on the page, and has the credits."""
     person = await People(house.http, house.database, house.settings).someone(Role.CLIENT)
     page = await post(house, person, "/subscriptions", {"tier": tier})
-    assert (await house.shop.control.browse(page.json()["url"], CARD)).status_code == 303
+    assert (await house.shop.control.browse(page.json()["url"], CARD | card)).status_code == 303
     await house.shop.settlement.settle(person.id)
     return person
 
@@ -169,6 +169,20 @@ async def test_a_failure_that_stripe_has_saved_is_passed_by(house: House, admin:
     assert meanwhile.json()["allowedUsdCents"] == 23_900, "what was asked for may still be given"
     assert (await post(house, admin, path, body, key)).status_code == 201
     assert (await payment_of(house, admin, client))["refundedUsdCents"] == 1_000
+
+
+async def test_a_refund_that_fails_can_be_given_again(house: House, admin: Person) -> None:
+    client = await subscriber(house, "starter", cardNumber="4000000000005126")
+    seen = await payment_of(house, admin, client)
+    path = f"/admin/clients/{client.id}/refunds"
+    body = {"paymentId": seen["paymentId"], "reason": "Asked for"}
+    assert (await post(house, admin, path, body)).status_code == 201
+    await house.shop.control.advance_clock(0)  # the client's bank sends it back
+    await house.shop.settlement.settle(client.id)
+    assert await balances(house, client) == (10, 0)
+    again = await payment_of(house, admin, client)
+    assert (again["refundableUsdCents"], again["creditsUnused"], again["ground"]) == (24_900, 10, "unused")
+    assert [one["status"] for one in again["refunds"]] == ["failed"]
 
 
 async def test_refunds_that_make_no_sense_are_refused_and_move_nothing(house: House, admin: Person) -> None:
