@@ -45,6 +45,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "already-extended": 409,
     "deadline-not-later": 409,
     "price-not-higher": 409,
+    "price-changed": 409,
     "not-the-opener": 409,
     "dispute-window-closed": 409,
     "evidence-closed": 409,

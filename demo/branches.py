@@ -96,7 +96,8 @@ class Branches:
         quote = {"credits": 0.5, "reason": "A new page is half an hour"}
         await worker.post(f"/jobs/{job_id}/revision-quote", quote)
         self._say_worker(worker, f"quotes {credits_text(quote['credits'])} for it")
-        await self.client.post(f"/jobs/{job_id}/revision-quote/approve")
+        agreed = {"extraCredits": quote["credits"]}
+        await self.client.post(f"/jobs/{job_id}/revision-quote/approve", agreed)
         self._say_client("agrees; that much more is held")
         await self._deliver(job_id, worker)
         await self._approve(job_id)

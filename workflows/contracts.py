@@ -220,6 +220,12 @@ class ProposePrice(Reasoned):
     credits: int = Field(gt=0)
 
 
+class AgreePrice(Act):
+    """A client agrees to pay so much more, in hundredths of a credit. None: to whatever is proposed."""
+
+    extra_credits: int | None = Field(default=None, gt=0)
+
+
 class QuoteRevision(Reasoned):
     """A worker says what a further revision costs, in hundredths of a credit."""
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
-from app.jobs.change import OfferRecord, OfferStatus
+from app.jobs.change import OfferRecord, OfferStatus, PriceProposal
 from app.jobs.errors import JobErrorCode
 from app.lifecycle import WORK_IS_DUE, Action, ActNotAllowedError, Actor, State
 from app.money.text import credits_text
-from workflows.contracts import Act, ExtendDeadline, Rule
+from workflows.contracts import Act, AgreePrice, ExtendDeadline, Rule
 from workflows.job_state import JobState
 
 _FREE_LOOKS, _PAUSE = 20, timedelta(minutes=5)
@@ -121,8 +121,27 @@ def check_price(state: JobState, action: Action, act: Act, credits_: int) -> Non
         raise refusal(
             JobErrorCode.PRICE_NOT_HIGHER,
             f"The price is {credits_text(price)} already; name a higher one.",
-            credits=price,
+            credits=price / 100,  # as the API counts
         )
+
+
+def check_consent(state: JobState, action: Action, act: AgreePrice) -> PriceProposal:
+    """The client agrees to the price that is proposed now; it may have been another when they looked.
+
+    Raises:
+        ApplicationError: as `check`, or `price-changed`.
+    """
+    check(state, action, act)
+    proposal = state.projection.proposal
+    if proposal is None:
+        raise RuntimeError(f"a job in {state.state} has a proposal")
+    if act.extra_credits not in (None, proposal.extra_credits):
+        raise refusal(
+            JobErrorCode.PRICE_CHANGED,
+            f"The price has changed since you looked: it is {credits_text(proposal.extra_credits)} more now.",
+            extra_credits=proposal.extra_credits / 100,
+        )
+    return proposal
 
 
 def check_extension(state: JobState, act: ExtendDeadline, now: datetime) -> None:

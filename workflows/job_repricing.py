@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from app.lifecycle import Action, Actor
     from app.money.text import credits_text
     from workflows import job_acts, job_money
-    from workflows.contracts import Act, ActResult, ProposePrice, RaisePrice
+    from workflows.contracts import Act, ActResult, AgreePrice, ProposePrice, RaisePrice
     from workflows.job_state import Money
 
 from workflows.job_base import JobBase
@@ -114,13 +114,10 @@ class JobRepricing(JobBase):
         job_acts.check_price(self._state, Action.PROPOSE_PRICE, act, act.credits)
 
     @workflow.update
-    async def approve_price(self, act: Act) -> ActResult:
+    async def approve_price(self, act: AgreePrice) -> ActResult:
         """The client agrees to the proposed price; everybody is asked again."""
         async with self._lock:
-            job_acts.check(self._state, Action.APPROVE_PRICE, act)
-            proposal = self._state.projection.proposal
-            if proposal is None:
-                raise RuntimeError(f"a job in {self._state.state} has a proposal")
+            proposal = job_acts.check_consent(self._state, Action.APPROVE_PRICE, act)
             await self._hold_more(
                 Action.APPROVE_PRICE, act, proposal.extra_credits, proposal.extra_pay_usd_cents
             )
@@ -128,8 +125,8 @@ class JobRepricing(JobBase):
             return self._state.answer(act)
 
     @approve_price.validator
-    def _validate_approve_price(self, act: Act) -> None:
-        job_acts.check(self._state, Action.APPROVE_PRICE, act)
+    def _validate_approve_price(self, act: AgreePrice) -> None:
+        job_acts.check_consent(self._state, Action.APPROVE_PRICE, act)
         job_acts.check_patience(self._state, act, workflow.now())
 
     @workflow.update

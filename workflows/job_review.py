@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from app.jobs.policy import BASIS
     from app.lifecycle import Action, Actor
     from workflows import job_acts, job_money
-    from workflows.contracts import Act, ActResult, QuoteRevision, RequestRevision
+    from workflows.contracts import Act, ActResult, AgreePrice, QuoteRevision, RequestRevision
     from workflows.job_state import Money
 
 from workflows.job_repricing import JobRepricing
@@ -216,13 +216,11 @@ class JobReview(JobRepricing):
         job_acts.check(self._state, Action.QUOTE_REVISION, act)
 
     @workflow.update
-    async def approve_revision_quote(self, act: Act) -> ActResult:
+    async def approve_revision_quote(self, act: AgreePrice) -> ActResult:
         """The client agrees to the revision's price; it is held, and the work goes back."""
         async with self._lock:
-            job_acts.check(self._state, Action.APPROVE_REVISION_QUOTE, act)
-            state, proposal = self._state, self._state.projection.proposal
-            if proposal is None:
-                raise RuntimeError(f"a job in {state.state} has a proposal")
+            state = self._state
+            proposal = job_acts.check_consent(state, Action.APPROVE_REVISION_QUOTE, act)
             await self._hold_more(
                 Action.APPROVE_REVISION_QUOTE, act, proposal.extra_credits, proposal.extra_pay_usd_cents
             )
@@ -233,8 +231,8 @@ class JobReview(JobRepricing):
             return state.answer(act)
 
     @approve_revision_quote.validator
-    def _validate_approve_revision_quote(self, act: Act) -> None:
-        job_acts.check(self._state, Action.APPROVE_REVISION_QUOTE, act)
+    def _validate_approve_revision_quote(self, act: AgreePrice) -> None:
+        job_acts.check_consent(self._state, Action.APPROVE_REVISION_QUOTE, act)
         job_acts.check_patience(self._state, act, workflow.now())
 
     @workflow.update

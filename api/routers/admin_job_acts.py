@@ -8,12 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import AwareDatetime, ConfigDict, Field
 
+from api.act_ids import stay_of
 from api.dependencies import PoliciesDep
 from api.job_desk import ACT, ActView, DeskDep, Reason
 from api.openapi import WITH_BODY, problems
 from api.security import AdminOnly
 from api.types import CreditsIn, PathId, RequestModel
 from app.jobs.policy import BASIS
+from app.lifecycle import Action
 from app.policies.models import MAX_VERSION
 from workflows.contracts import ChangePolicy, ExtendDeadline, ProposePrice, Reassign, Update
 
@@ -69,24 +71,34 @@ async def reassign(job_id: PathId, body: ReassignBody, principal: AdminOnly, des
     act = Reassign(
         **desk.fields(principal, body), reason=body.reason, share_basis_points=body.share_basis_points
     )
-    return await desk.hand_over(job, Update.REASSIGN, f"{Update.REASSIGN}:{job.assignments}", act)
+    return await desk.hand_over(
+        job, Update.REASSIGN, f"{Update.REASSIGN}:{stay_of(job, act.actor, Action.REASSIGN)}", act
+    )
 
 
-@router.post("/{job_id}/extend-deadline", responses=problems(*ACT, *WITH_BODY, "deadline-not-later"))
+@router.post(
+    "/{job_id}/extend-deadline",
+    responses=problems(*ACT, *WITH_BODY, "deadline-not-later", "idempotency-key-reused"),
+)
 async def extend_deadline(job_id: PathId, body: ExtendBody, principal: AdminOnly, desk: DeskDep) -> ActView:
     """Move what the job waits for: the due time while work is due, else the deadline of its state."""
     job = await desk.job(job_id, principal)
     act = ExtendDeadline(**desk.fields(principal, body), reason=body.reason, to=body.to)
-    update_id = f"{Update.EXTEND_DEADLINE}:{_stamp(body.to)}"
+    stay = stay_of(job, act.actor, Action.EXTEND_DEADLINE)
+    update_id = f"{Update.EXTEND_DEADLINE}:{stay}:{_stamp(body.to)}"
     return await desk.hand_to_dispute(job, Update.EXTEND_DEADLINE, update_id, act)
 
 
-@router.post("/{job_id}/propose-price", responses=problems(*ACT, *WITH_BODY, "price-not-higher"))
+@router.post(
+    "/{job_id}/propose-price",
+    responses=problems(*ACT, *WITH_BODY, "price-not-higher", "idempotency-key-reused"),
+)
 async def propose_price(job_id: PathId, body: ProposeBody, principal: AdminOnly, desk: DeskDep) -> ActView:
     """Ask the client for a higher price for a job that nobody took."""
     job = await desk.job(job_id, principal)
     act = ProposePrice(**desk.fields(principal, body), reason=body.reason, credits=body.credits)
-    return await desk.hand_over(job, Update.PROPOSE_PRICE, f"{Update.PROPOSE_PRICE}:{job.seq}", act)
+    update_id = f"{Update.PROPOSE_PRICE}:{stay_of(job, act.actor, Action.PROPOSE_PRICE)}:{body.credits}"
+    return await desk.hand_over(job, Update.PROPOSE_PRICE, update_id, act)
 
 
 @router.post("/{job_id}/policy", responses=problems(*ACT, *WITH_BODY, "idempotency-key-reused"))

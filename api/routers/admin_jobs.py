@@ -11,6 +11,7 @@ from pydantic import ConfigDict, StringConstraints
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from api.act_ids import stay_of
 from api.dependencies import ResourcesDep
 from api.job_desk import ActView, DeskDep
 from api.job_views import JobDetail, JobSummary, detail, summary
@@ -23,7 +24,7 @@ from api.types import EntityId, PathId, RequestModel, ResponseModel
 from app.errors import InvalidFieldError
 from app.jobs.change import OfferStatus
 from app.jobs.models import Job
-from app.lifecycle import Status
+from app.lifecycle import Action, Status
 from app.users.models import Role
 from workflows.contracts import JOB_STATUS, Assign, Update, job_workflow_id
 
@@ -184,7 +185,8 @@ async def assign(
         raise InvalidFieldError("#/workerId", "is not an enabled worker")
     act = Assign(**desk.fields(principal, body), worker_id=body.worker_id, reason=body.reason)
     # The worker is part of the act: two admins with two choices each get an answer of their own.
-    update_id = f"{Update.ASSIGN}:{job.offer_number}:{job.refusals}:{body.worker_id}"
+    stay = stay_of(job, act.actor, Action.ASSIGN)
+    update_id = f"{Update.ASSIGN}:{stay}:{job.refusals}:{body.worker_id}"
     return await desk.hand_over(job, Update.ASSIGN, update_id, act)
 
 

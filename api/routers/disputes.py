@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import ConfigDict, Field, StringConstraints
 
+from api.act_ids import stay_of
 from api.dependencies import ResourcesDep
 from api.idempotency import IdempotencyDep
 from api.job_desk import ACT, ActView, DeskDep, Reason, wrong_state
@@ -22,7 +23,7 @@ from app.jobs.change import DisputeStatus
 from app.jobs.models import Job
 from app.jobs.parts import standing_parts
 from app.jobs.policy import BASIS
-from app.lifecycle import ActNotAllowedError, Actor
+from app.lifecycle import Action, ActNotAllowedError, Actor
 from app.money.earnings import Earnings
 from app.users.models import Role
 from workflows.contracts import Act, Reasoned, Rule, Update
@@ -121,8 +122,7 @@ async def open_dispute(
     """
     job = await desk.job(job_id, principal)
     act = Reasoned(**desk.fields(principal, body), reason=body.reason)
-    number = _number(job) + (0 if _is_open(job) else 1)
-    update_id = f"{Update.OPEN_DISPUTE}:{act.actor}:{number}"
+    update_id = f"{Update.OPEN_DISPUTE}:{act.actor}:{stay_of(job, act.actor, Action.OPEN_DISPUTE)}"
     return await desk.open_dispute(job, update_id, act)
 
 
@@ -241,10 +241,6 @@ async def dismiss(job_id: PathId, body: DisputeBody, principal: AdminOnly, desk:
 
 def _number(job: Job) -> int:
     return job.dispute.number if job.dispute else 0
-
-
-def _is_open(job: Job) -> bool:
-    return job.dispute is not None and job.dispute.status is DisputeStatus.OPEN
 
 
 def _evidence(item: Evidence) -> EvidenceView:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field, StringConstraints
 
+from api.act_ids import stay_of
 from api.job_desk import ACT, OFFER, ActView, DeskDep, Reason
 from api.job_gateway import ActRefusedError
 from api.openapi import WITH_BODY, problems
@@ -19,13 +20,6 @@ from app.lifecycle import Action
 from workflows.contracts import Act, DeclineOffer, RequestRevision, Submit, Update
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
-
-_BACK_TO_REVIEW = {
-    Action.DECLINE_REVISION_QUOTE,
-    Action.EXPIRE_REVISION_QUOTE,
-    Action.WITHDRAW_DISPUTE,
-    Action.DISMISS_DISPUTE,
-}
 
 
 class DeclineBody(RequestModel):
@@ -88,9 +82,8 @@ async def start(
     """Begin the work, or begin again after a revision was asked for."""
     job = await desk.job(job_id, principal)
     act = Act(**desk.fields(principal))
-    return await desk.hand_over(
-        job, Update.START, f"{Update.START}:{job.assignments}:{job.revision_count}", act
-    )
+    update_id = f"{Update.START}:{stay_of(job, act.actor, Action.START)}"
+    return await desk.hand_over(job, Update.START, update_id, act)
 
 
 @router.post(
@@ -106,17 +99,17 @@ async def submit(
     job = await desk.job(job_id, principal)
     file_ids = _deliverables(job, body.file_ids, principal.user_id)
     act = Submit(**desk.fields(principal, body), file_ids=file_ids, note=body.note)
-    return await desk.hand_over(
-        job, Update.SUBMIT, f"{Update.SUBMIT}:{job.assignments}:{job.revision_count}", act
-    )
+    update_id = f"{Update.SUBMIT}:{stay_of(job, act.actor, Action.SUBMIT)}"
+    return await desk.hand_over(job, Update.SUBMIT, update_id, act)
 
 
 @router.post("/{job_id}/extend-review", responses=problems(*ACT, "already-extended"))
 async def extend_review(job_id: PathId, principal: ClientOnly, desk: DeskDep) -> ActView:
     """Take more time to look at the delivery, once; the automatic approval moves with it."""
     job = await desk.job(job_id, principal)
-    update_id = f"{Update.EXTEND_REVIEW}:{len(job.deliveries)}"
-    return await desk.hand_over(job, Update.EXTEND_REVIEW, update_id, Act(**desk.fields(principal)))
+    act = Act(**desk.fields(principal))
+    update_id = f"{Update.EXTEND_REVIEW}:{stay_of(job, act.actor, Action.EXTEND_REVIEW)}"
+    return await desk.hand_over(job, Update.EXTEND_REVIEW, update_id, act)
 
 
 @router.post("/{job_id}/approve", responses=problems(*ACT))
@@ -128,7 +121,8 @@ async def approve(
     """Approve the work: the held credits are spent and the worker is paid."""
     job = await desk.job(job_id, principal)
     act = Act(**desk.fields(principal))
-    return await desk.hand_over(job, Update.APPROVE, f"{Update.APPROVE}:{len(job.deliveries)}", act)
+    update_id = f"{Update.APPROVE}:{stay_of(job, act.actor, Action.APPROVE)}"
+    return await desk.hand_over(job, Update.APPROVE, update_id, act)
 
 
 @router.post(
@@ -144,9 +138,8 @@ async def request_revision(
     """Send the work back, and say what is missing. Beyond the policy's limit it is quoted first, for your consent."""
     job = await desk.job(job_id, principal)
     act = RequestRevision(**desk.fields(principal, body), reason=body.reason)
-    # Where the price of a further revision was not agreed to, the same delivery may be sent back again.
-    back = sum(entry.action in _BACK_TO_REVIEW for entry in job.timeline)
-    update_id = f"{Update.REQUEST_REVISION}:{len(job.deliveries)}:{back}"
+    stay = stay_of(job, act.actor, Action.REQUEST_REVISION, Action.REQUEST_EXTRA_REVISION)
+    update_id = f"{Update.REQUEST_REVISION}:{stay}"
     return await desk.hand_over(job, Update.REQUEST_REVISION, update_id, act)
 
 

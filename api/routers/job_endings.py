@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import ConfigDict, StringConstraints
 
+from api.act_ids import stay_of
 from api.dependencies import ResourcesDep
 from api.job_desk import ACT, ActView, DeskDep, Reason, wrong_state
 from api.openapi import AUTHENTICATED, WITH_BODY, problems
@@ -16,7 +17,7 @@ from app.documents import utcnow
 from app.errors import NotFoundError
 from app.jobs.preview import cancel_preview, withdraw_preview
 from app.jobs.terms import Reason as TermsReason
-from app.lifecycle import ActNotAllowedError, Actor
+from app.lifecycle import Action, ActNotAllowedError, Actor
 from app.users.models import Role
 from workflows.contracts import Cancel, Reasoned, Update
 
@@ -111,9 +112,10 @@ async def preview_withdraw(
 async def withdraw(job_id: PathId, body: WithdrawBody, principal: WorkerOnly, desk: DeskDep) -> ActView:
     """Give the job up; it goes to the next worker, and you are not asked again. A repeat gets the same answer."""
     job = await desk.queries.find(job_id)
-    left = [item for item in job.former_workers if item.worker_id == principal.user_id] if job else []
-    if job is None or (job.worker_id != principal.user_id and not left):
+    parties = {job.worker_id, *(item.worker_id for item in job.former_workers)} if job else set()
+    if job is None or principal.user_id not in parties:
         raise NotFoundError("There is no such job.")
-    assignment = job.assignments if job.worker_id == principal.user_id else left[-1].assignment
     act = Reasoned(**desk.fields(principal, body), reason=body.reason)
-    return await desk.hand_over(job, Update.WITHDRAW, f"{Update.WITHDRAW}:{assignment}", act)
+    former = None if job.worker_id == principal.user_id else principal.user_id
+    stay = stay_of(job, act.actor, Action.WITHDRAW, by=former)
+    return await desk.hand_over(job, Update.WITHDRAW, f"{Update.WITHDRAW}:{stay}", act)

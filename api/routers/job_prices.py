@@ -7,15 +7,18 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field, StringConstraints
 
+from api.act_ids import stay_of, times
 from api.job_desk import ACT, ActView, DeskDep, Reason
 from api.openapi import WITH_BODY, problems
 from api.security import ClientOnly, WorkerOnly
 from api.types import CreditsIn, PathId, RequestModel
-from workflows.contracts import Act, Clarify, QuoteRevision, RaisePrice, Update
+from app.lifecycle import Action
+from workflows.contracts import Act, AgreePrice, Clarify, QuoteRevision, RaisePrice, Update
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 _REPRICE = (*ACT, "insufficient-credits")
+_AGREE = (*_REPRICE, *WITH_BODY, "price-changed")
 
 
 class ClarifyBody(RequestModel):
@@ -32,6 +35,13 @@ class PriceBody(RequestModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"credits": 12.5}]})
     credits: Annotated[CreditsIn, Field(gt=0)]
+
+
+class AgreeBody(RequestModel):
+    """What you agree to pay more, in credits: the `extraCredits` of the job's `proposal`. Another price is refused."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"extraCredits": 1.5}]})
+    extra_credits: Annotated[CreditsIn, Field(gt=0)]
 
 
 class RevisionQuoteBody(RequestModel):
@@ -79,47 +89,60 @@ async def raise_price(job_id: PathId, body: PriceBody, principal: ClientOnly, de
     """Offer more for a job that nobody took; what is more is held, and everybody is asked again."""
     job = await desk.job(job_id, principal)
     act = RaisePrice(**desk.fields(principal, body), credits=body.credits)
-    update_id = f"{Update.RAISE_PRICE}:{body.credits}:{job.refusals}"
+    stay = stay_of(job, act.actor, Action.RAISE_PRICE)
+    update_id = f"{Update.RAISE_PRICE}:{stay}:{body.credits}:{job.refusals}"
     return await desk.hand_over(job, Update.RAISE_PRICE, update_id, act)
 
 
-@router.post("/{job_id}/price/approve", responses=problems(*_REPRICE))
-async def approve_price(job_id: PathId, principal: ClientOnly, desk: DeskDep) -> ActView:
-    """Agree to the higher price that we propose."""
+@router.post("/{job_id}/price/approve", responses=problems(*_AGREE))
+async def approve_price(job_id: PathId, body: AgreeBody, principal: ClientOnly, desk: DeskDep) -> ActView:
+    """Agree to the higher price that we propose, and that you have seen."""
     job = await desk.job(job_id, principal)
-    update_id = f"{Update.APPROVE_PRICE}:{job.round}:{job.refusals}"
-    return await desk.hand_over(job, Update.APPROVE_PRICE, update_id, Act(**desk.fields(principal)))
+    act = AgreePrice(**desk.fields(principal, body), extra_credits=body.extra_credits)
+    stay = stay_of(job, act.actor, Action.APPROVE_PRICE)
+    update_id = f"{Update.APPROVE_PRICE}:{stay}:{body.extra_credits}:{job.refusals}"
+    return await desk.hand_over(job, Update.APPROVE_PRICE, update_id, act)
 
 
 @router.post("/{job_id}/price/decline", responses=problems(*ACT))
 async def decline_price(job_id: PathId, principal: ClientOnly, desk: DeskDep) -> ActView:
     """Keep the price; our team goes on looking."""
     job = await desk.job(job_id, principal)
-    update_id = f"{Update.DECLINE_PRICE}:{job.seq}"
-    return await desk.hand_over(job, Update.DECLINE_PRICE, update_id, Act(**desk.fields(principal)))
+    act = Act(**desk.fields(principal))
+    update_id = f"{Update.DECLINE_PRICE}:{stay_of(job, act.actor, Action.DECLINE_PRICE)}"
+    return await desk.hand_over(job, Update.DECLINE_PRICE, update_id, act)
 
 
-@router.post("/{job_id}/revision-quote", responses=problems(*ACT, *WITH_BODY))
+@router.post("/{job_id}/revision-quote", responses=problems(*ACT, *WITH_BODY, "idempotency-key-reused"))
 async def quote_revision(
     job_id: PathId, body: RevisionQuoteBody, principal: WorkerOnly, desk: DeskDep
 ) -> ActView:
     """Say what the further revision costs that the client has asked for; the client decides."""
     job = await desk.job(job_id, principal)
     act = QuoteRevision(**desk.fields(principal, body), credits=body.credits, reason=body.reason)
-    return await desk.hand_over(job, Update.QUOTE_REVISION, f"{Update.QUOTE_REVISION}:{job.seq}", act)
+    asked = job.proposal
+    repeated = asked is not None and (asked.by, asked.extra_credits) == (act.actor, act.credits)
+    number = times(job, Action.QUOTE_REVISION) + (0 if repeated else 1)
+    update_id = f"{Update.QUOTE_REVISION}:{stay_of(job, act.actor, Action.QUOTE_REVISION)}:{number}"
+    return await desk.hand_over(job, Update.QUOTE_REVISION, update_id, act)
 
 
-@router.post("/{job_id}/revision-quote/approve", responses=problems(*_REPRICE))
-async def approve_revision_quote(job_id: PathId, principal: ClientOnly, desk: DeskDep) -> ActView:
-    """Agree to what the further revision costs; it is held, and the work goes back."""
+@router.post("/{job_id}/revision-quote/approve", responses=problems(*_AGREE))
+async def approve_revision_quote(
+    job_id: PathId, body: AgreeBody, principal: ClientOnly, desk: DeskDep
+) -> ActView:
+    """Agree to what the further revision costs, as you have seen it; it is held, and the work goes back."""
     job = await desk.job(job_id, principal)
-    update_id = f"{Update.APPROVE_REVISION_QUOTE}:{len(job.deliveries)}:{job.refusals}"
-    return await desk.hand_over(job, Update.APPROVE_REVISION_QUOTE, update_id, Act(**desk.fields(principal)))
+    act = AgreePrice(**desk.fields(principal, body), extra_credits=body.extra_credits)
+    stay = stay_of(job, act.actor, Action.APPROVE_REVISION_QUOTE)
+    update_id = f"{Update.APPROVE_REVISION_QUOTE}:{stay}:{body.extra_credits}:{job.refusals}"
+    return await desk.hand_over(job, Update.APPROVE_REVISION_QUOTE, update_id, act)
 
 
 @router.post("/{job_id}/revision-quote/decline", responses=problems(*ACT))
 async def decline_revision_quote(job_id: PathId, principal: ClientOnly, desk: DeskDep) -> ActView:
     """Do without the further revision; you look at the work again."""
     job = await desk.job(job_id, principal)
-    update_id = f"{Update.DECLINE_REVISION_QUOTE}:{job.seq}"
-    return await desk.hand_over(job, Update.DECLINE_REVISION_QUOTE, update_id, Act(**desk.fields(principal)))
+    act = Act(**desk.fields(principal))
+    update_id = f"{Update.DECLINE_REVISION_QUOTE}:{stay_of(job, act.actor, Action.DECLINE_REVISION_QUOTE)}"
+    return await desk.hand_over(job, Update.DECLINE_REVISION_QUOTE, update_id, act)

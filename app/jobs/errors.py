@@ -20,6 +20,7 @@ class JobErrorCode(StrEnum):
     ALREADY_EXTENDED = "already-extended"
     DEADLINE_NOT_LATER = "deadline-not-later"
     PRICE_NOT_HIGHER = "price-not-higher"
+    PRICE_CHANGED = "price-changed"
     NOT_THE_OPENER = "not-the-opener"
     DISPUTE_WINDOW_CLOSED = "dispute-window-closed"
     INSUFFICIENT_CREDITS = "insufficient-credits"

@@ -140,6 +140,8 @@ def body_for(world: World, route: Route, scene: Scene) -> dict[str, Any] | None:
         "clarify": {"answer": "Two pages"},
         "raise-price": {"credits": 90_000},
         "revision-quote": {"credits": 2, "reason": "A new page"},
+        "price/approve": {"extraCredits": 2},
+        "revision-quote/approve": {"extraCredits": 2},
         "cancel": {"previewVersion": "0" * 16, "reason": "No longer needed"},
         "withdraw": {} if "/dispute/" in route[1] else {"reason": "I am ill"},
         "dispute": {"reason": "Not what we agreed"},

@@ -39,6 +39,11 @@ async def test_a_completed_job_is_disputed_and_ruled_on(
     shown = (await door.get(path, headers=owner.headers)).json()
     assert (shown["status"], shown["evidenceUntil"], len(shown["evidence"])) == ("open", until, 1)
 
+    over = {"dispute.evidenceUntil": utcnow() - timedelta(seconds=1)}
+    await database["jobs"].update_one({"_id": scene.job.id}, {"$set": over})
+    late = await door.post(f"{path}/evidence", json={"text": "And page 4"}, headers=owner.headers)
+    assert (late.status_code, late.json()["code"]) == (409, "evidence-closed")
+
     stored = await scene.stored()
     spent, earned = stored.spent_credits, stored.earned_usd_cents
     preview = f"{ours}/dispute/ruling-preview"

@@ -143,7 +143,8 @@ async def priced_anew(cast: Cast) -> None:
     await cast.client.act(cast.job_id, "request-revision", {"reason": "and another one"})
     if cast.die.random() < 0.5:
         await worker.act(cast.job_id, "revision-quote", {"credits": 0.5, "reason": "it is a small one"})
-    await cast.client.act(cast.job_id, "revision-quote/approve")
+    proposal = (await cast.client.get(f"/jobs/{cast.job_id}"))["proposal"]
+    await cast.client.act(cast.job_id, "revision-quote/approve", {"extraCredits": proposal["extraCredits"]})
     await cast.deliver(worker)
     await cast.approve(worker)
 

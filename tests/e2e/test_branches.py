@@ -105,6 +105,13 @@ async def test_a_job_that_is_left_after_a_delivery_is_finished_by_another(
         assert second.id != first.id
         offer = next(item for item in (await second.get("/offers"))["items"] if item["jobId"] == job_id)
         await second.act(job_id, "offer/accept")
+        (handed,) = [
+            file
+            for file in (await second.get(f"/jobs/{job_id}/files"))["items"]
+            if file["purpose"] == "deliverable"
+        ]
+        download = await second.get(f"/jobs/{job_id}/files/{handed['fileId']}/download-url")
+        assert download["url"]
         await second.act(job_id, "start")
         with pytest.raises(RefusedError) as refused:  # another's file is not this worker's to deliver
             await second.act(job_id, "submit", {})
@@ -163,10 +170,16 @@ async def test_a_revision_too_many_has_a_price_that_the_client_agrees_to(
             await deliver(job_id, worker)
         asked = await client.act(job_id, "request-revision", {"reason": "and a third chart"})
         assert asked["phase"] == "quoting_revision"
-        await worker.act(job_id, "revision-quote", {"credits": 0.5, "reason": "a chart is half an hour"})
+        seen = (await client.get(f"/jobs/{job_id}"))["proposal"]
+        quote = {"credits": 0.5, "reason": "a chart is half an hour"}
+        await worker.act(job_id, "revision-quote", quote)
+        await worker.act(job_id, "revision-quote", quote)  # a repeat: nobody is told again
+        with pytest.raises(RefusedError) as refused:  # the client looked before the worker named a price
+            await client.act(job_id, "revision-quote/approve", {"extraCredits": seen["extraCredits"]})
+        assert refused.value.code == "price-changed"
         proposal = (await client.get(f"/jobs/{job_id}"))["proposal"]
         assert (proposal["extraCredits"], proposal["by"]) == (0.5, "worker")
-        await client.act(job_id, "revision-quote/approve")
+        await client.act(job_id, "revision-quote/approve", {"extraCredits": proposal["extraCredits"]})
         await deliver(job_id, worker)
         await client.act(job_id, "extend-review")
         await client.act(job_id, "approve")
@@ -174,6 +187,7 @@ async def test_a_revision_too_many_has_a_price_that_the_client_agrees_to(
     job = await check_books(platform, job_id)
     assert job["spentCredits"] == job["pricing"]["credits"]
     assert actions(job).count("submit") == 4
+    assert actions(job).count("quote_revision") == 1
     await sent(platform, job_id, [job["pricing"]["payUsdCents"]])
 
 

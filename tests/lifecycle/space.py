@@ -37,6 +37,7 @@ from tests.lifecycle.process import Place, Process, World, due_steps
 from tests.support.scenes import update_of
 from workflows.contracts import (
     Act,
+    AgreePrice,
     Assign,
     Cancel,
     ChangePolicy,
@@ -241,6 +242,10 @@ def act_of(place: Place, cell: Cell, world: World, at: datetime) -> Act | None:
         Action.CLARIFY: lambda: Clarify(**base, answer="in Excel"),
         Action.RAISE_PRICE: lambda: RaisePrice(**base, credits=price),
         Action.PROPOSE_PRICE: lambda: ProposePrice(**reasoned, credits=price),
+        **dict.fromkeys(
+            (Action.APPROVE_PRICE, Action.APPROVE_REVISION_QUOTE),
+            lambda: AgreePrice(**base, extra_credits=projection.proposal.extra_credits),  # type: ignore[union-attr]
+        ),
         Action.QUOTE_REVISION: lambda: QuoteRevision(**reasoned, credits=50),
         Action.EXTEND_DEADLINE: lambda: ExtendDeadline(**reasoned, to=_later(place, at)),
         Action.CHANGE_POLICY: lambda: ChangePolicy(

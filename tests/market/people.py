@@ -42,6 +42,7 @@ from tests.support.jobs import JobHarness, RefusedError
 from tests.support.scenes import ADMIN, update_of
 from workflows.contracts import (
     Act,
+    AgreePrice,
     Assign,
     Cancel,
     ChangePolicy,
@@ -209,7 +210,12 @@ class People:
             return await self._cancel(job, reasoned, die)
         price = (job.pricing.credits if job.pricing else 0) + die.randint(1, 150)
         due = job.due_at if State(job.status, job.phase) in WORK_IS_DUE else job.deadline
+        agreed = job.proposal.extra_credits if job.proposal else None
         acts: dict[Action, Callable[[], Act]] = {
+            **dict.fromkeys(
+                (Action.APPROVE_PRICE, Action.APPROVE_REVISION_QUOTE),
+                lambda: AgreePrice(**base, extra_credits=agreed),
+            ),
             Action.DECLINE_OFFER: lambda: DeclineOffer(**reasoned),
             Action.ASSIGN: lambda: Assign(**base, worker_id=die.choice(self.workers)),
             Action.REASSIGN: lambda: Reassign(**reasoned, share_basis_points=die.choice([None, None, 2_000])),

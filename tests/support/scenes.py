@@ -33,6 +33,7 @@ from tests.support.jobs import JobHarness
 from workflows.contracts import (
     Act,
     ActResult,
+    AgreePrice,
     Assign,
     Cancel,
     ChangePolicy,
@@ -141,7 +142,9 @@ class Scene:
         price = (stored.pricing.credits if stored.pricing else 0) + 100
         version = await self.preview(base["actor"]) if action is Action.CANCEL else ""
         later = utcnow() + timedelta(days=40)
+        agreed = AgreePrice(**base, extra_credits=stored.proposal.extra_credits if stored.proposal else None)
         acts: dict[Action, Act] = {
+            **dict.fromkeys((Action.APPROVE_PRICE, Action.APPROVE_REVISION_QUOTE), agreed),
             Action.DECLINE_OFFER: DeclineOffer(**reasoned),
             Action.ASSIGN: Assign(**base, worker_id=self.worker),
             Action.REASSIGN: Reassign(**reasoned),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from api.job_gateway import ActRefusedError
 from app.disputes.preview import ruling_preview
 from app.documents import utcnow
 from app.jobs.archive import gather
+from app.jobs.change import DisputeStatus
 from app.jobs.models import Job
 from app.lifecycle import COMPLETION_DISPUTED, RATING, Actor, State
 from app.money.verify import audit
@@ -212,6 +214,41 @@ async def test_a_dispute_ends_without_a_trace_in_the_books_when_it_is_taken_back
     await scene.payout.signal("account_updated")
     assert (await scene.payout.result())["status"] == "sent"
     await check(scene)
+
+
+async def test_of_two_who_act_at_once_on_a_dispute_one_is_told_that_they_were_late(jobs: JobHarness) -> None:
+    """Both sides open it; an admin rules while the opener takes it back. What is told is what is on record."""
+    scene = await completed_job(jobs)
+    done = await scene.stored()
+    for _ in range(3):
+        opened = await asyncio.gather(
+            scene.open(Actor.CLIENT), scene.open(Actor.WORKER), return_exceptions=True
+        )
+        assert [_told(answer) for answer in opened].count("done") == 1
+        assert {_told(answer) for answer in opened} == {"done", "wrong-state"}
+        job = await scene.stored()
+        assert job.dispute is not None
+        opener = job.dispute.opened_by
+        assert _told(opened[0 if opener is Actor.CLIENT else 1]) == "done"
+        ended = await asyncio.gather(scene.rule(10_000), scene.withdraw(opener), return_exceptions=True)
+        assert {_told(answer) for answer in ended} == {"done", "wrong-state"}
+        await scene.dispute.result()
+        job = await scene.stored()
+        assert job.dispute is not None
+        ruled = _told(ended[0]) == "done"
+        assert job.dispute.status is (DisputeStatus.RULED if ruled else DisputeStatus.WITHDRAWN)
+    job = await scene.stored()
+    assert job.dispute is not None
+    assert job.dispute.number == 3
+    assert (job.spent_credits, job.earned_usd_cents) == (done.spent_credits, done.earned_usd_cents)
+    assert (await audit(jobs.database)).discrepancies == []
+
+
+def _told(answer: object) -> str:
+    if isinstance(answer, ActRefusedError):
+        return str(answer.code)
+    assert not isinstance(answer, BaseException), answer
+    return "done"
 
 
 async def test_a_second_ruling_divides_what_the_first_has_left(jobs: JobHarness) -> None:
