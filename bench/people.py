@@ -15,6 +15,7 @@ from app.ids import new_id
 from app.money.credits import Credits
 from app.subscriptions.store import open_subscription
 from app.subscriptions.tiers import TierName
+from app.users.hours import WEEKDAYS
 from app.users.models import ClientProfile, Role, WorkerProfile
 
 Database = AsyncDatabase[dict[str, Any]]
@@ -23,7 +24,6 @@ PASSWORD = "a benchmark on loopback"  # noqa: S105  # accounts of a stack that e
 CREDITS = 100_000_000  # hundredths: enough for any number of jobs
 CAPACITY = 20  # the most that a profile allows
 SKILLS = ["microsoft-excel", "data-analysis", "dashboards", "data-visualization"]
-_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ async def _worker(database: Database, payments: PaymentGateway | None, password_
         account_id = made.id
     profile = WorkerProfile(skills=SKILLS, capacity=CAPACITY, stripe_account_id=account_id)
     stored = profile.model_dump(by_alias=True) | {
-        "workingHours": {day: [{"start": "00:00", "end": "24:00"}] for day in _DAYS}
+        "workingHours": {day: [{"start": "00:00", "end": "24:00"}] for day in WEEKDAYS}
     }
     account = _account(worker_id, Role.WORKER, password_hash) | {"workerProfile": stored}
     await database["users"].insert_one(account)

@@ -21,6 +21,7 @@ from app.money.credits import Credits
 from app.settings import Settings
 from app.subscriptions.store import open_subscription
 from app.subscriptions.tiers import TierName
+from app.users.hours import WEEKDAYS
 from app.users.models import Role
 from app.users.store import NewUser, UserStore
 from devstack.checks import http_ok
@@ -39,7 +40,6 @@ SETTINGS = {
     "NIMMIT_REGISTER_ATTEMPTS_PER_MINUTE": "10000",
     "NIMMIT_OUTBOX_LEASE_SECONDS": "6",  # a killed dispatcher's notices wait for so long; its mails go at once here
 }
-_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _HASH = BcryptHasher(rounds=4).hash(PASSWORD)
 
 
@@ -151,7 +151,7 @@ class Platform:
             "skills": SKILLS,
             "capacity": capacity,
             "available": available,
-            "workingHours": dict.fromkeys(_DAYS, always),
+            "workingHours": dict.fromkeys(WEEKDAYS, always),
         }
         if paid:
             account = await self.payments.create_recipient_account(

@@ -28,6 +28,7 @@ from app.money.credits import Credits
 from app.money.earnings import Earnings
 from app.money.journal import Journal
 from app.settings import Settings
+from app.users.hours import WEEKDAYS
 from worker.resources import Resources
 from worker.search_attributes import register_search_attributes
 from worker.workers import build_workers
@@ -85,7 +86,6 @@ class JobHarness:
         """A worker on shift at every hour, who can do the default brief."""
         worker_id = new_id()
         always = [{"start": "00:00", "end": "24:00"}]
-        days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
         await self.database["users"].insert_one(
             {
                 "_id": worker_id,
@@ -102,7 +102,7 @@ class JobHarness:
                     "activeJobs": 0,
                     "activeJobIds": [],
                     "openOfferIds": [],
-                    "workingHours": dict.fromkeys(days, always),
+                    "workingHours": dict.fromkeys(WEEKDAYS, always),
                     "timezone": "Asia/Phnom_Penh",
                     **profile,
                 },
