@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends
 from pydantic import StringConstraints
 
+from api.act_ids import stay_of
 from api.dependencies import CorrelationId
 from api.job_gateway import ActRefusedError, JobGateway, WorkflowEndedError, body_hash
 from api.openapi import AUTHENTICATED
@@ -108,11 +109,11 @@ class JobDesk:
             raise _answer_from_projection(last, Action(update.value), act.actor, offer) from None
         return ActView.model_validate(answer, from_attributes=True)
 
-    async def open_dispute(self, job: Job, update_id: str, act: Reasoned) -> ActView:
-        """Open a dispute with the job's process, or over the completed job."""
+    async def open_dispute(self, job: Job, act: Reasoned, *, update_id: str | None = None) -> ActView:
+        """Open a dispute with the job's process, or over the completed job; named by where the job is then."""
         if job.status is not Status.COMPLETED:
             try:
-                return await self.hand_over(job, Update.OPEN_DISPUTE, update_id, act)
+                return await self.hand_over(job, Update.OPEN_DISPUTE, update_id or _opening(job, act), act)
             except ActRefusedError:
                 # It may have been completed since it was read, as by its own approval of the work.
                 job = await self.queries.find(job.id) or job
@@ -137,7 +138,7 @@ class JobDesk:
             payouts=[item.number for item in job.parts.present_accruals],
             correlation_id=self.correlation_id,
         )
-        answer = await self.gateway.open_completed_dispute(dispute, update_id, act)
+        answer = await self.gateway.open_completed_dispute(dispute, update_id or _opening(job, act), act)
         return ActView.model_validate(answer, from_attributes=True)
 
     async def hand_to_dispute(self, job: Job, update: Update, update_id: str, act: Act) -> ActView:
@@ -161,6 +162,10 @@ class JobDesk:
             if refused.code == JobErrorCode.OFFER_NOT_FOUND:
                 raise OutcomeUnknownError from refused
             raise
+
+
+def _opening(job: Job, act: Reasoned) -> str:
+    return f"{Update.OPEN_DISPUTE}:{act.actor}:{stay_of(job, act.actor, Action.OPEN_DISPUTE)}"
 
 
 def _desk(queries: QueriesDep, gateway: GatewayDep, correlation_id: CorrelationId) -> JobDesk:

@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import ConfigDict, Field, StringConstraints
 
-from api.act_ids import stay_of
 from api.dependencies import ResourcesDep
 from api.idempotency import IdempotencyDep
 from api.job_desk import ACT, ActView, DeskDep, Reason, wrong_state
@@ -23,7 +22,7 @@ from app.jobs.change import DisputeStatus
 from app.jobs.models import Job
 from app.jobs.parts import standing_parts
 from app.jobs.policy import BASIS
-from app.lifecycle import Action, ActNotAllowedError, Actor
+from app.lifecycle import ActNotAllowedError, Actor
 from app.money.earnings import Earnings
 from app.users.models import Role
 from workflows.contracts import Act, Reasoned, Rule, Update
@@ -122,8 +121,7 @@ async def open_dispute(
     """
     job = await desk.job(job_id, principal)
     act = Reasoned(**desk.fields(principal, body), reason=body.reason)
-    update_id = f"{Update.OPEN_DISPUTE}:{act.actor}:{stay_of(job, act.actor, Action.OPEN_DISPUTE)}"
-    return await desk.open_dispute(job, update_id, act)
+    return await desk.open_dispute(job, act)
 
 
 @router.get("/jobs/{job_id}/dispute", responses=problems(*_READ))

@@ -100,6 +100,7 @@ async def test_who_was_refused_for_a_dispute_may_act_once_it_is_dismissed(jobs: 
         assert isinstance(opened, ActView), "a dispute comes before the approval, or after the completion"
         if isinstance(approved, ActView):
             assert State(opened.status, opened.phase) == COMPLETION_DISPUTED
+            assert await disputes.open_dispute(scene.job.id, reason, worker, _desk(jobs)) == opened
             continue
         assert isinstance(approved, ActRefusedError)
         assert approved.code == "wrong-state"

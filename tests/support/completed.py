@@ -52,7 +52,7 @@ class Completed:
     async def open(self, actor: Actor = Actor.CLIENT, *, by: str | None = None) -> ActView:
         """Either side asks for a ruling."""
         act = Reasoned(actor=actor, actor_id=by or self._id_of(actor), reason="not what we agreed")
-        return await self.desk.open_dispute(await self.stored(), f"open:{new_id()}", act)
+        return await self.desk.open_dispute(await self.stored(), act, update_id=f"open:{new_id()}")
 
     async def rule(self, share: int) -> ActView:
         """An admin gives the worker this share, in basis points."""
