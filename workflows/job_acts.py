@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from app.jobs.change import OfferRecord, OfferStatus, PriceProposal
 from app.jobs.errors import JobErrorCode
-from app.lifecycle import WORK_IS_DUE, Action, ActNotAllowedError, Actor, State
+from app.lifecycle import CLOSED_TO_JOB_WORKFLOW, WORK_IS_DUE, Action, ActNotAllowedError, Actor, State
 from app.money.text import credits_text
 from workflows.contracts import Act, AgreePrice, ExtendDeadline, Rule
 from workflows.job_state import JobState
@@ -39,6 +39,16 @@ def check(state: JobState, action: Action, act: Act) -> None:
         state.require(action, act.actor)
     except ActNotAllowedError as error:
         raise wrong_state(state.state, str(error)) from None
+
+
+def check_process_goes_on(state: JobState) -> None:
+    """The job's own process is not about to end: what the table allows afterwards is for those that outlive it.
+
+    Raises:
+        ApplicationError: `wrong-state`.
+    """
+    if state.state in CLOSED_TO_JOB_WORKFLOW:
+        raise wrong_state(state.state, f"the job's own process ends, since the job is {state.state.status}")
 
 
 def has_accepted(state: JobState, act: Act) -> bool:

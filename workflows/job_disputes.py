@@ -9,7 +9,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from app.jobs.change import Dispute, DisputeStatus
     from app.jobs.terms import ruling_terms
-    from app.lifecycle import Action, Actor
+    from app.lifecycle import CLOSED_TO_JOB_WORKFLOW, Action, Actor
     from workflows import job_acts, job_money
     from workflows.contracts import Act, ActResult, Reasoned, Rule
 
@@ -48,6 +48,12 @@ class JobDisputes(JobReview):
     async def open_dispute(self, act: Reasoned) -> ActResult:
         """Either side asks for a ruling; all clocks of the job stop."""
         async with self._lock:
+            # A job that was completed meanwhile is disputed in a process of its own; nobody would rule on it here.
+            # Jobs from before this was checked have opened it all the same.
+            if self._state.state in CLOSED_TO_JOB_WORKFLOW and workflow.patched(
+                "no-dispute-after-completion"
+            ):
+                job_acts.check_process_goes_on(self._state)
             job_acts.check(self._state, Action.OPEN_DISPUTE, act)
             state, now = self._state, workflow.now()
             until = now + timedelta(seconds=state.input.policy.evidence_seconds)
@@ -76,6 +82,7 @@ class JobDisputes(JobReview):
 
     @open_dispute.validator
     def _validate_open_dispute(self, act: Reasoned) -> None:
+        # That the process goes on is for the handler to see: by then a completion is on record, where the door looks.
         job_acts.check(self._state, Action.OPEN_DISPUTE, act)
 
     @workflow.update
