@@ -171,14 +171,14 @@ async def test_a_revision_too_many_has_a_price_that_the_client_agrees_to(
         asked = await client.act(job_id, "request-revision", {"reason": "and a third chart"})
         assert asked["phase"] == "quoting_revision"
         seen = (await client.get(f"/jobs/{job_id}"))["proposal"]
-        quote = {"credits": 0.5, "reason": "a chart is half an hour"}
+        quote = {"credits": 0.75, "reason": "a chart is half an hour"}
         await worker.act(job_id, "revision-quote", quote)
         await worker.act(job_id, "revision-quote", quote)  # a repeat: nobody is told again
         with pytest.raises(RefusedError) as refused:  # the client looked before the worker named a price
             await client.act(job_id, "revision-quote/approve", {"extraCredits": seen["extraCredits"]})
         assert refused.value.code == "price-changed"
         proposal = (await client.get(f"/jobs/{job_id}"))["proposal"]
-        assert (proposal["extraCredits"], proposal["by"]) == (0.5, "worker")
+        assert (proposal["extraCredits"], proposal["by"]) == (0.75, "worker")
         await client.act(job_id, "revision-quote/approve", {"extraCredits": proposal["extraCredits"]})
         await deliver(job_id, worker)
         await client.act(job_id, "extend-review")
