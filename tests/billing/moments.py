@@ -61,6 +61,9 @@ class Recorder:
 
     async def live(self, step: Step) -> Moment:
         """Take one step."""
+        if not self.moments:  # the account may have lived through other years
+            page = await self.buyer.shop.sdk.v1.events.list_async({"limit": 1})
+            self._seen.update(event.id for event in page.data)
         await step.act(self.buyer)
         events = await self._new_events()
         moment = Moment(step, events, await self._read(events) if events else self.moments[-1].answers)
