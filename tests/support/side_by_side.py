@@ -60,7 +60,7 @@ class WholeFiles(LoadFileScheduling):  # type: ignore[misc]  # it comes without 
         return unit_of(nodeid)
 
 
-@pytest.hookimpl
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WholeFiles:
     """For every `-n` above 0, whatever `--dist` says."""
     config.option.loadscopereorder = False
