@@ -13,14 +13,16 @@ from temporalio.client import WorkflowHistory
 
 HISTORIES = Path(__file__).parents[1] / "histories"
 
-# Identities carry process ids and host names, stack traces carry paths.
+# Identities and the names of sticky queues carry process ids and host names, stack traces carry paths.
 _EMPTIED = {"identity": "scrubbed", "stackTrace": "", "binaryChecksum": "", "lastWorkerIdentity": "scrubbed"}
 _DROPPED = frozenset({"workerVersion", "deploymentName", "stickyAttributes"})
 
 
 def scrub(value: Any) -> Any:
-    """`value` without identities, stack traces and build ids; what replay needs stays."""
+    """`value` without identities, sticky queues, stack traces and build ids; what replay needs stays."""
     if isinstance(value, dict):
+        if value.get("kind") == "TASK_QUEUE_KIND_STICKY":
+            value = {**value, "name": "scrubbed"}
         return {
             key: _EMPTIED.get(key, scrub(item)) if isinstance(item, str) else scrub(item)
             for key, item in value.items()

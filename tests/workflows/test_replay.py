@@ -147,6 +147,7 @@ async def test_a_stored_history_replays(name: str) -> None:
 def test_a_stored_history_says_nothing_of_the_machine(name: str) -> None:
     text = (HISTORIES / f"{name}.json").read_text()
     assert not re.search(r"/(work|root|home|tmp|usr)/", text)
+    assert not re.search(r'"\d+@', text), "the process and the host of a worker"
     identities = set(re.findall(r'"(?:identity|lastWorkerIdentity)": "([^"]*)"', text))
     assert identities <= {"scrubbed"}
 
