@@ -34,10 +34,10 @@ from app.lifecycle import (
 )
 from app.process import leave
 from tests.support.books import track
-from tests.support.jobs import JobHarness
+from tests.support.jobs import JobHarness, RefusedError
 from tests.support.record_histories import SCENARIOS, record, scenario
 from tests.support.scenes import Scene
-from workflows.contracts import job_workflow_id
+from workflows.contracts import ActResult, Reasoned, Update, job_workflow_id
 
 Handles = dict[str, WorkflowHandle[Any, Any]]
 CANCELLED_IN = (
@@ -232,6 +232,22 @@ async def policy_changed(jobs: JobHarness) -> Handles:
     await jobs.submit(scene.job, scene.worker)
     await _finish(scene, deliver=False)
     return {"job-policy-changed": jobs.handle(scene.job)}
+
+
+@scenario
+async def disputed_too_late(jobs: JobHarness) -> Handles:
+    """A dispute that the job's own process hears of while it ends is refused there."""
+    for _ in range(20):
+        scene = await Scene(jobs).reach(AWAITING_APPROVAL)
+        job = scene.job
+        late = Reasoned(actor=Actor.CLIENT, actor_id=job.client_id, reason="not what we agreed")
+        approved, refused = await asyncio.gather(
+            jobs.approve(job), jobs.update(job, Update.OPEN_DISPUTE, late), return_exceptions=True
+        )
+        if isinstance(approved, ActResult) and isinstance(refused, RefusedError):
+            await jobs.handle(job).result()
+            return {"job-dispute-refused-at-the-end": jobs.handle(job)}
+    raise RuntimeError("no dispute came while a job was being completed")
 
 
 @scenario
