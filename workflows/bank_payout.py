@@ -14,13 +14,10 @@ from temporalio.client import (
     Client,
     Schedule,
     ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
 )
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
@@ -31,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from app.payouts.models import BankPayoutStatus
     from app.payouts.terms import run_offset
     from app.settings import Settings
-    from workflows import job_options
+    from workflows import job_options, schedules
     from workflows.contracts import (
         BANK_PAYOUTS_SCHEDULE_ID,
         BANK_PAYOUTS_WORKFLOW,
@@ -140,22 +137,12 @@ def bank_payouts_schedule_id(prefix: str = "") -> str:
 
 
 async def ensure_bank_payouts(client: Client, settings: Settings) -> None:
-    """Make the schedule, or bring it up to date; one that an operator has paused stays paused. Repeatable.
+    """Make the schedule, or bring it up to date. Repeatable.
 
     Raises:
         temporalio.service.RPCError: Temporal does not answer.
     """
-    wanted = _schedule(settings)
-    schedule_id = bank_payouts_schedule_id(settings.task_queue_prefix)
-    try:
-        await client.create_schedule(schedule_id, wanted)
-    except ScheduleAlreadyRunningError:
-
-        def bring_up_to_date(found: ScheduleUpdateInput) -> ScheduleUpdate:
-            wanted.state = found.description.schedule.state
-            return ScheduleUpdate(schedule=wanted)
-
-        await client.get_schedule_handle(schedule_id).update(bring_up_to_date)
+    await schedules.ensure(client, bank_payouts_schedule_id(settings.task_queue_prefix), _schedule(settings))
 
 
 def _schedule(settings: Settings) -> Schedule:

@@ -13,20 +13,18 @@ from temporalio.client import (
     Client,
     Schedule,
     ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
     ScheduleCalendarSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleRange,
     ScheduleSpec,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
 )
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.ledger import LedgerActivities
     from activities.reconciliation import ReconciliationActivities
+    from workflows import schedules
     from workflows.contracts import TaskQueue, task_queue
     from workflows.followers import LEDGER_NIGHT_SCHEDULE_ID, LEDGER_NIGHT_WORKFLOW, LedgerNight, Reconcile
 
@@ -87,21 +85,12 @@ def ledger_night_schedule_id(prefix: str = "") -> str:
 
 
 async def ensure_ledger_night(client: Client, prefix: str = "") -> None:
-    """Make the schedule, or bring it up to date; one that an operator has paused stays paused. Repeatable.
+    """Make the schedule, or bring it up to date. Repeatable.
 
     Raises:
         temporalio.service.RPCError: Temporal does not answer.
     """
-    wanted = _night(prefix)
-    try:
-        await client.create_schedule(ledger_night_schedule_id(prefix), wanted)
-    except ScheduleAlreadyRunningError:
-
-        def bring_up_to_date(found: ScheduleUpdateInput) -> ScheduleUpdate:
-            wanted.state = found.description.schedule.state
-            return ScheduleUpdate(schedule=wanted)
-
-        await client.get_schedule_handle(ledger_night_schedule_id(prefix)).update(bring_up_to_date)
+    await schedules.ensure(client, ledger_night_schedule_id(prefix), _night(prefix))
 
 
 def _night(prefix: str) -> Schedule:

@@ -12,19 +12,17 @@ from temporalio.client import (
     Client,
     Schedule,
     ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
 )
 from temporalio.common import RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.sweep import SweepActivities
     from activities.timetracking import TimeTrackingActivities
+    from workflows import schedules
     from workflows.contracts import SWEEP_SCHEDULE_ID, SWEEP_WORKFLOW, TaskQueue, task_queue
     from workflows.followers import SweepInput, SweepResult
 
@@ -82,21 +80,12 @@ def sweep_schedule_id(prefix: str = "") -> str:
 
 
 async def ensure_schedule(client: Client, prefix: str = "", *, every: timedelta = _EVERY) -> None:
-    """Make the sweep's schedule, or bring it up to date; one that an operator has paused stays paused. Repeatable.
+    """Make the sweep's schedule, or bring it up to date. Repeatable.
 
     Raises:
         temporalio.service.RPCError: Temporal does not answer.
     """
-    wanted = _sweep(prefix, every)
-    try:
-        await client.create_schedule(sweep_schedule_id(prefix), wanted)
-    except ScheduleAlreadyRunningError:
-
-        def bring_up_to_date(found: ScheduleUpdateInput) -> ScheduleUpdate:
-            wanted.state = found.description.schedule.state
-            return ScheduleUpdate(schedule=wanted)
-
-        await client.get_schedule_handle(sweep_schedule_id(prefix)).update(bring_up_to_date)
+    await schedules.ensure(client, sweep_schedule_id(prefix), _sweep(prefix, every))
 
 
 def _sweep(prefix: str, every: timedelta) -> Schedule:

@@ -14,19 +14,17 @@ from temporalio.client import (
     Client,
     Schedule,
     ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
 )
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.webhooks import WebhookActivities
+    from workflows import schedules
     from workflows.billing import (
         WEBHOOK_SWEEP_SCHEDULE_ID,
         WEBHOOK_SWEEP_WORKFLOW,
@@ -150,21 +148,12 @@ def webhook_sweep_schedule_id(prefix: str = "") -> str:
 
 
 async def ensure_webhook_sweep(client: Client, prefix: str = "") -> None:
-    """Make the schedule, or bring it up to date; one that an operator has paused stays paused. Repeatable.
+    """Make the schedule, or bring it up to date. Repeatable.
 
     Raises:
         temporalio.service.RPCError: Temporal does not answer.
     """
-    wanted = _schedule(prefix)
-    try:
-        await client.create_schedule(webhook_sweep_schedule_id(prefix), wanted)
-    except ScheduleAlreadyRunningError:
-
-        def bring_up_to_date(found: ScheduleUpdateInput) -> ScheduleUpdate:
-            wanted.state = found.description.schedule.state
-            return ScheduleUpdate(schedule=wanted)
-
-        await client.get_schedule_handle(webhook_sweep_schedule_id(prefix)).update(bring_up_to_date)
+    await schedules.ensure(client, webhook_sweep_schedule_id(prefix), _schedule(prefix))
 
 
 def _schedule(prefix: str) -> Schedule:

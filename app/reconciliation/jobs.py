@@ -97,6 +97,7 @@ class JobComparison:
 
     async def _compare_accrual(self, job: Row, accrual: Row) -> None:
         job_id, number, worker_id = job["_id"], accrual["number"], accrual["workerId"]
+        fields = {"workerId": worker_id, "jobId": job_id, "number": number, "cents": accrual["usdCents"]}
         if (
             await ledger_collection(self.findings.database).find_one({"key": accrue_key(job_id, number)})
             is None
@@ -107,12 +108,7 @@ class JobComparison:
                 Repair(
                     kind=RepairKind.ACCRUE,
                     proposal=f"Owe the worker {dollars_text(accrual['usdCents'])}, and pay it.",
-                    fields={
-                        "workerId": worker_id,
-                        "jobId": job_id,
-                        "number": number,
-                        "cents": accrual["usdCents"],
-                    },
+                    fields=fields,
                 ),
                 job_id=job_id,
                 worker_id=worker_id,
@@ -130,12 +126,7 @@ class JobComparison:
             Repair(
                 kind=RepairKind.TRY_PAYOUT,
                 proposal="Have the payout tried now.",
-                fields={
-                    "workerId": worker_id,
-                    "jobId": job_id,
-                    "number": number,
-                    "cents": accrual["usdCents"],
-                },
+                fields=fields,
             ),
             job_id=job_id,
             worker_id=worker_id,
