@@ -19,7 +19,7 @@ from app.payouts.accounts import handle_account_updated
 from app.payouts.bank import BankPayouts
 from app.settings import Settings
 from app.subscriptions import customers
-from app.subscriptions.billing_state import OWING, BillingState
+from app.subscriptions.billing_state import ENDED, OWING, BillingState
 from app.subscriptions.settlement import Settlement, grace_fields
 from app.webhooks import inbox
 from app.webhooks.models import EventFacts
@@ -97,27 +97,31 @@ class BillingActivities:
             app.gateways.payments.GatewayUnavailable: repeat.
             app.gateways.payments.InvalidPaymentRequest: Stripe refuses to end what is still owed; repeat, more rarely.
         """
-        if not await self._owes(request):
+        status = await self._status(request)
+        if status not in OWING | ENDED:
             return Suspended(suspended=False)
-        try:
-            await self._billing.cancel_now(
-                request.subscription_id, idempotency_key=f"suspend:{request.subscription_id}"
-            )
-        except InvalidPaymentRequest as error:
-            if await self._owes(request):
-                raise
-            activity.logger.info(
-                "already ended", extra={"code": error.code}
-            )  # Stripe's own schedule was quicker
+        if status in OWING:
+            await self._end(request)
+        # Also where it has ended by now: whoever ended it may have died before telling.
         notice = Notice(type="subscription.suspended", user_id=request.client_id)
         key = f"subscription-suspended:{request.subscription_id}"
         await enqueue(self._database, [OutboxEntry.of(notice, key=key)])
         return Suspended(suspended=True)
 
-    async def _owes(self, request: SuspendSubscription) -> bool:
+    async def _end(self, request: SuspendSubscription) -> None:
+        try:
+            await self._billing.cancel_now(
+                request.subscription_id, idempotency_key=f"suspend:{request.subscription_id}"
+            )
+        except InvalidPaymentRequest as error:
+            if await self._status(request) in OWING:
+                raise
+            activity.logger.info("already ended", extra={"code": error.code})  # Stripe's schedule was quicker
+
+    async def _status(self, request: SuspendSubscription) -> str | None:
         customer_id = await customers.find_customer(self._database, request.client_id)
         found = await self._billing.list_subscriptions(customer_id) if customer_id else []
-        return any(one.id == request.subscription_id and one.status in OWING for one in found)
+        return next((one.status for one in found if one.id == request.subscription_id), None)
 
     @activity.defn(name=BillingActivity.ROUTE_EVENT)
     @beating

@@ -51,7 +51,12 @@ class Settlement:
         if customer_id is None:
             return BillingState(client_id=client_id)
         picture = await look(self._database, self._gateway, client_id, customer_id)
-        await self._project(picture)
+        shown = await self._database["subscriptions"].find_one({"userId": client_id}) or {}
+        begins = (
+            picture.subscription is not None and shown.get("stripeSubscriptionId") != picture.subscription.id
+        )
+        if not begins:
+            await self._project(picture, shown)
         for happened in picture.history():
             match happened:
                 case Invoice():
@@ -62,14 +67,19 @@ class Settlement:
                     await self._settle_way_back(picture, happened)
                 case _:
                     assert_never(happened)
+        if begins:  # whoever is let in finds the credits there
+            await self._project(picture, shown)
         balance = await refresh_credits_cache(self._credits, client_id)
         await self._tell_faults(picture)
         return billing_state(picture, customer_id, debt=balance.debt)
 
     # -- the projection
 
-    async def _project(self, picture: Picture) -> None:
-        """Write what the client subscribes to. A first payment that is still to be made changes nothing."""
+    async def _project(self, picture: Picture, before: dict[str, Any]) -> None:
+        """Write what the client subscribes to. A first payment that is still to be made changes nothing.
+
+        What is new against `before` is told first: whoever dies between the two tells it again, under the same key.
+        """
         now = picture.subscription
         if now is None or now.status not in ALIVE | {"canceled"}:
             return
@@ -77,8 +87,6 @@ class Settlement:
         if tier is None:
             picture.faults[now.id] = "a subscription to something that is no tier"
             return
-        subscriptions = self._database["subscriptions"]
-        before = await subscriptions.find_one({"userId": picture.client_id}) or {}
         fields: dict[str, Any] = {
             "tier": tier,
             "stripeSubscriptionId": now.id,
@@ -90,7 +98,13 @@ class Settlement:
         }
         if now.status not in OWING:
             fields |= {"pastDueSince": None, "graceUntil": None}
-        await subscriptions.update_one(
+        same = before.get("stripeSubscriptionId") == now.id
+        if fields["cancelAtPeriodEnd"] and not (same and before.get("cancelAtPeriodEnd")):
+            key = f"subscription-ending:{now.id}:{int(now.period_end.timestamp())}"
+            await self._tell(picture.client_id, "subscription.ending", key, deadline=now.period_end)
+        if now.status == "canceled" and not (same and before.get("status") == "canceled"):
+            await self._tell(picture.client_id, "subscription.ended", f"subscription-ended:{now.id}")
+        await self._database["subscriptions"].update_one(
             {"userId": picture.client_id},
             {
                 "$set": fields,
@@ -102,12 +116,6 @@ class Settlement:
             },
             upsert=True,
         )
-        same = before.get("stripeSubscriptionId") == now.id
-        if fields["cancelAtPeriodEnd"] and not (same and before.get("cancelAtPeriodEnd")):
-            key = f"subscription-ending:{now.id}:{int(now.period_end.timestamp())}"
-            await self._tell(picture.client_id, "subscription.ending", key, deadline=now.period_end)
-        if now.status == "canceled" and not (same and before.get("status") == "canceled"):
-            await self._tell(picture.client_id, "subscription.ended", f"subscription-ended:{now.id}")
 
     # -- what was paid
 

@@ -6,12 +6,15 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from pymongo.asynchronous.collection import AsyncCollection
 
 from app.gateways.billing import Charge, Refund
 from app.gateways.stripe_billing import StripeBilling
+from app.ids import new_id
 from app.money.credits import Credits
 from app.money.keys import hold_key, invoice_grant_key
 from app.money.verify import verify
+from app.subscriptions import settlement
 from app.subscriptions.packs import PACKS, PackName
 from app.subscriptions.settlement import Settlement
 from app.subscriptions.tiers import TIERS, TierName
@@ -45,6 +48,46 @@ async def test_a_paid_checkout_grants_the_period_once_and_writes_the_subscriptio
     assert (row["clientId"], row["subscriptionId"]) == (buyer.id, stored["_id"])
     assert (row["amount"], row["status"]) == (GROWTH.credits_per_period, "posted")
     assert await buyer.notices() == ["subscription.credits_granted"]
+
+
+class _DiedError(Exception):
+    """The process ends here."""
+
+
+async def test_who_is_let_in_has_the_credits_and_what_a_crash_kept_back_is_told_later(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buyer = await shop.client()
+    await buyer.subscribe()
+    steps: list[str] = []
+
+    async def grant(self: Credits, *_: object, **__: object) -> None:
+        steps.append("grant")
+        raise _DiedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Credits, "grant", grant)
+        with pytest.raises(_DiedError):
+            await buyer.settle()
+    assert steps == ["grant"]
+    assert await shop.database["subscriptions"].count_documents({"userId": buyer.id}) == 0
+    await buyer.settle()
+    await shop.billing.set_cancel_at_period_end(
+        (await buyer.subscription()).id, wanted=True, idempotency_key=new_id()
+    )
+
+    async def dies(*_: object, **__: object) -> None:
+        raise _DiedError
+
+    for where, name in ((settlement, "enqueue"), (AsyncCollection, "update_one")):
+        with monkeypatch.context() as patched:
+            patched.setattr(where, name, dies)
+            with pytest.raises(_DiedError):
+                await buyer.settle()
+    for _ in range(2):
+        await buyer.settle()
+    assert (await buyer.document())["cancelAtPeriodEnd"] is True
+    assert (await buyer.notices()).count("subscription.ending") == 1
 
 
 async def test_many_at_once_grant_once(shop: Shop) -> None:

@@ -140,7 +140,16 @@ async def test_what_stripe_has_ended_in_that_moment_is_told_once(house: House) -
     billing.happens = ended
     assert (await suspend(house, state, billing)).suspended is True
     await billing.close()
-    assert (await suspend(house, state)).suspended is False
+    assert (await suspend(house, state)).suspended is True, "a repeat has the first answer"
+    assert (await buyer.notices()).count("subscription.suspended") == 1
+
+
+async def test_who_dies_between_the_end_and_the_telling_tells_it_the_next_time(house: House) -> None:
+    buyer, state = await owing(house)
+    ended = state.subscription_id or ""
+    await house.shop.billing.cancel_now(ended, idempotency_key=f"suspend:{ended}")
+    for _ in range(2):
+        assert (await suspend(house, state)).suspended is True
     assert (await buyer.notices()).count("subscription.suspended") == 1
 
 
