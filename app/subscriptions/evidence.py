@@ -34,7 +34,7 @@ _MOST_JOBS = 100
 
 
 async def propose(database: Database, grant: PaidGrant, *, window_days: int) -> dict[str, str]:
-    """Who bought what and when, on which terms, and which jobs were done with it."""
+    """Who bought what and when, on which terms, and which jobs were paid with it. Nothing that is not on record."""
     people = await find_people(database, [grant.client_id])
     person = people.get(grant.client_id)
     granted = await _granted(database, grant)
@@ -47,7 +47,7 @@ async def propose(database: Database, grant: PaidGrant, *, window_days: int) -> 
         "access_activity_log": "\n".join(used),
         "refund_policy_disclosure": (
             f"Within {window_days} days of a payment, credits that are neither spent nor held for a job are refunded "
-            "as a share of the price. The checkout page and the terms say so."
+            "as a share of the price."
         ),
         "cancellation_policy_disclosure": (
             "A subscription can be cancelled at any time, in the portal or in the app; it then ends with the period "
@@ -70,8 +70,8 @@ def _summary(used: list[str]) -> str:
     if not used:
         return "The credits were delivered to the customer's account at once."
     return (
-        f"The customer logged in, posted {len(used)} jobs and approved their results, paid with the credits that this "
-        "payment bought. The list gives each of them."
+        f"With the credits that this payment bought, {len(used)} jobs were paid that the customer's account had "
+        "posted. The list gives each of them."
     )
 
 
