@@ -11,9 +11,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Literal
+from typing import Literal, TypeVar
 
 import stripe
+from pymongo.errors import AutoReconnect
 
 from app.ids import new_id
 from app.subscriptions.customers import link
@@ -26,6 +27,7 @@ from tests.support.http import Json, Person, RefusedError, until
 CARD = {"cardNumber": "4242424242424242", "email": "dara@example.com", "billingName": "Dara"}
 DECLINES, PAYS = "4000000000000341", "4242424242424242"
 _HOUR = 3_600
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -50,8 +52,17 @@ class Shop:
         customer = await self.sdk.v1.customers.create_async(
             {"email": person.email, "metadata": metadata, "test_clock": clock.id}
         )
-        await link(self.database, person.id, customer.id)
+        await patiently(lambda: link(self.database, person.id, customer.id))
         return clock.id, customer.id
+
+
+async def patiently(write: Callable[[], Awaitable[_T]]) -> _T:
+    """What a test itself writes to the store: again, until the store is up."""
+    while True:
+        try:
+            return await write()
+        except AutoReconnect:
+            await asyncio.sleep(0.2)
 
 
 @dataclass

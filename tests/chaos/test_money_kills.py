@@ -37,7 +37,7 @@ from tests.chaos.money_checks import (
 )
 from tests.chaos.quiet import quiet
 from tests.chaos.reaper import Reaper, chosen_seed
-from tests.chaos.subscribers import Shop, Subscriber
+from tests.chaos.subscribers import Shop, Subscriber, patiently
 from tests.e2e.platform import Platform
 from tests.e2e.play import watching
 
@@ -76,7 +76,7 @@ class Economy:
     async def newcomer(self) -> Subscriber:
         """Another client, with dice of its own."""
         die = Random(f"{self.seed}:{len(self.subscribers)}")
-        person = await self.platform.client(tier=None)
+        person = await patiently(lambda: self.platform.client(tier=None))
         subscriber = await Subscriber.come(self.shop, person, die)
         self.subscribers.append(subscriber)
         return subscriber
