@@ -43,6 +43,7 @@ _LOOK_WHILE_OWING = timedelta(days=1)
 _AFTER_RENEWAL = timedelta(hours=2)  # a renewal's invoice is a draft for an hour
 _EVENTS_AT_ONCE = 50
 _WITH_EVENTS = "continue-with-events"  # before it, a run that events never let rest grew without an end
+_LAST_REMINDER = "last-reminder-due"
 
 
 @workflow.defn(name=SUBSCRIPTION_WORKFLOW)
@@ -123,10 +124,17 @@ class SubscriptionWorkflow:
         elif workflow.now() >= self._dunning.grace_until(policy):
             await self._suspend(self._dunning)
         elif (at := self._dunning.next_reminder(policy)) is not None and workflow.now() >= at:
-            self._dunning = self._dunning.model_copy(update={"reminded": self._dunning.reminded + 1})
+            number = self._next_reminder(self._dunning)
+            self._dunning = self._dunning.model_copy(update={"reminded": number})
             await self._tell(self._dunning, DunningNews.REMINDER)
         self._view.dunning = self._dunning
         self._publish()
+
+    def _next_reminder(self, dunning: Dunning) -> int:
+        """Its number. After an outage it is the last one that is due; before, they all went out at once."""
+        due = dunning.reminders_due(self._input.dunning_policy, workflow.now())
+        missed = due > dunning.reminded + 1 and workflow.patched(_LAST_REMINDER)
+        return due if missed else dunning.reminded + 1
 
     async def _tell(self, dunning: Dunning, news: DunningNews) -> None:
         await workflow.execute_activity_method(

@@ -32,6 +32,10 @@ class Dunning(BaseModel):
         at = self.since + timedelta(seconds=policy.reminder_seconds[self.reminded])
         return at if at < self.grace_until(policy) else None
 
+    def reminders_due(self, policy: DunningPolicy, at: datetime) -> int:
+        """How many reminders there should have been by then."""
+        return sum(self.since + timedelta(seconds=seconds) <= at for seconds in policy.reminder_seconds)
+
     def next_wake(self, policy: DunningPolicy) -> datetime:
         """When something is to be done next."""
         return self.next_reminder(policy) or self.grace_until(policy)

@@ -22,6 +22,7 @@ from app.ids import new_id
 from app.process import leave
 from app.settings import Settings
 from app.subscriptions.customers import ensure_customer
+from app.subscriptions.dunning import Dunning
 from app.webhooks.models import EventFacts
 from tests.support.histories import save
 from tests.support.jobs import JobHarness
@@ -95,6 +96,17 @@ async def _suspended(script: ScriptedBilling, _env: WorkflowEnvironment) -> None
     script.fields |= OWED
     handle = await script.start()
     await handle.result()
+
+
+@life("reminded-after-an-outage")
+async def _outage(script: ScriptedBilling, env: WorkflowEnvironment) -> None:
+    """Both reminders are due at once: one is sent."""
+    script.fields |= OWED
+    since = await env.get_current_time() - timedelta(days=2, hours=12)
+    handle = await script.start(dunning=Dunning(invoice_id="in_1", since=since))
+    await handle.result()
+    if [(one.news.value, one.number) for one in script.told] != [("reminder", 2)]:
+        raise RuntimeError("not as planned")
 
 
 @life("paid-at-the-last-moment")

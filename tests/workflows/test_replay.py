@@ -118,6 +118,7 @@ BRANCHES = {
     "subscription-needed-an-admin",
     "subscription-paid-at-the-last-moment",
     "subscription-recovered",
+    "subscription-reminded-after-an-outage",
     "subscription-started",
     "subscription-suspended",
     "sweep-with-purge",

@@ -12,6 +12,7 @@ import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
 from app.settings import Settings
+from app.subscriptions.dunning import Dunning
 from tests.support.scripted_billing import OWED, PAID, ScriptedBilling, scripted_billing
 from tests.support.timers import pass_time
 from workflows.billing import DunningNews
@@ -75,6 +76,17 @@ async def test_the_schedule_is_that_of_the_settings(
             "none when the grace period is over"
         )
         assert script.days(begun)[-1] == 5
+
+
+async def test_after_an_outage_only_the_last_reminder_that_is_due_is_sent(
+    script: ScriptedBilling, time_skipping: WorkflowEnvironment
+) -> None:
+    script.fields |= OWED
+    begun = await time_skipping.get_current_time()
+    missed = Dunning(invoice_id="in_1", since=begun - 10 * DAY)
+    await (await script.start(dunning=missed)).result()
+    assert told(script, begun) == [("reminder", 2, 0), ("reminder", 3, 4)]
+    assert script.days(begun)[-1] == 11
 
 
 async def test_a_payment_ends_the_dunning_and_the_next_missing_one_begins_anew(
