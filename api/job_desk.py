@@ -142,10 +142,13 @@ class JobDesk:
         return ActView.model_validate(answer, from_attributes=True)
 
     async def hand_to_dispute(self, job: Job, update: Update, update_id: str, act: Act) -> ActView:
-        """Let whoever holds the dispute decide: the job's process, or once it has completed, the dispute's own."""
-        if job.status is not Status.COMPLETED:
-            return await self.hand_over(job, update, update_id, act)
-        return await self.hand_over(job, update, update_id, act, workflow_id=dispute_workflow_id(job.id))
+        """Let whoever holds the dispute decide: the job's process, or that of a dispute over the completed job.
+
+        A ruling may complete the job: who repeats it asks the job's process again, which keeps its answer.
+        """
+        over_completed = job.status is Status.COMPLETED and job.is_disputed_after_completion
+        process = dispute_workflow_id(job.id) if over_completed else None
+        return await self.hand_over(job, update, update_id, act, workflow_id=process)
 
     async def answer_offer(
         self, job: Job, update: Update, update_id: str, act: Act, *, offer: Offer | None

@@ -125,6 +125,13 @@ class Job(CamelDocument):
         return self.payout if numbers[-1] == 1 else self.further_payouts.get(str(numbers[-1]))
 
     @property
+    def is_disputed_after_completion(self) -> bool:
+        """Whether the last dispute was opened once the job had completed, and so is a process of its own."""
+        if self.dispute is None or self.completed_at is None:
+            return False
+        return self.dispute.opened_at >= self.completed_at
+
+    @property
     def parts(self) -> Parts:
         """Whose part of the job's money is whose."""
         return Parts(

@@ -11,7 +11,7 @@ from api.job_desk import ActView, JobDesk
 from api.job_gateway import ActRefusedError, JobGateway
 from api.routers import admin_jobs, disputes, job_acts
 from api.routers.admin_jobs import AssignBody
-from api.routers.disputes import DisputeBody
+from api.routers.disputes import DisputeBody, RuleBody
 from api.security import Principal
 from app.ids import new_id
 from app.jobs.models import Job
@@ -109,6 +109,27 @@ async def test_who_was_refused_for_a_dispute_may_act_once_it_is_dismissed(jobs: 
         assert first.status == "completed"
         again = await job_acts.approve(scene.job.id, client, _desk(jobs))
         assert again == first
+
+
+async def test_who_repeats_a_ruling_that_completed_the_job_has_its_first_answer(jobs: JobHarness) -> None:
+    admin = _principal(Role.ADMIN, ADMIN)
+    for share in (0, 6_000):
+        scene = await Scene(jobs).reach(AWAITING_APPROVAL)
+        await scene.do(Action.OPEN_DISPUTE, Actor.CLIENT)
+        ruling = RuleBody.model_validate({"workerShareBasisPoints": share, "reason": "some of it is usable"})
+        first = await disputes.rule(scene.job.id, ruling, admin, _desk(jobs))
+        assert await disputes.rule(scene.job.id, ruling, admin, _desk(jobs)) == first
+
+
+async def test_who_repeats_a_dismissal_after_the_job_has_completed_has_its_first_answer(
+    jobs: JobHarness,
+) -> None:
+    admin, reason = _principal(Role.ADMIN, ADMIN), DisputeBody(reason="it is as agreed")
+    scene = await Scene(jobs).reach(AWAITING_APPROVAL)
+    await scene.do(Action.OPEN_DISPUTE, Actor.CLIENT)
+    first = await disputes.dismiss(scene.job.id, reason, admin, _desk(jobs))
+    await scene.do(Action.APPROVE, Actor.CLIENT)
+    assert await disputes.dismiss(scene.job.id, reason, admin, _desk(jobs)) == first
 
 
 async def test_a_worker_who_left_can_be_given_the_job_again(jobs: JobHarness) -> None:
