@@ -6,7 +6,7 @@ import asyncio
 import statistics
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from random import Random
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -163,7 +163,7 @@ class Crowd:
         if number is None:
             return True  # the post itself is not answered yet: look again
         luck = Random(f"answer:{self.seed}:{number}:{offer['number']}").random()
-        if luck >= _DECLINES:
+        if luck >= _DECLINES and _lapses_soon(offer):
             self.answers["left to lapse"] += 1
             return False
         try:
@@ -230,3 +230,9 @@ class Crowd:
 
 def _seconds(start: str, end: str) -> float:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+
+def _lapses_soon(offer: Json) -> bool:
+    """Whether the demo can wait for it: an offer to somebody off shift stands until their next shift has begun."""
+    left = datetime.fromisoformat(offer["expiresAt"]) - datetime.now(UTC)
+    return left.total_seconds() < _JOB_SECONDS / 2
