@@ -19,6 +19,9 @@ PACK = "pack"
 REFUNDED = frozenset({"pending", "requires_action", "succeeded"})
 """Statuses of refunds whose money is gone, or going."""
 
+ANSWERABLE = frozenset({"needs_response", "warning_needs_response"})
+"""Statuses of disputes that evidence is taken for."""
+
 
 def takes_money(dispute_status: str) -> bool:
     """Whether a dispute that stands so has the money: an inquiry takes none, and a won one gives it back."""

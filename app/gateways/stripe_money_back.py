@@ -7,11 +7,10 @@ from typing import Any
 
 import stripe
 
-from app.gateways.billing import Charge, ChargeDispute, Refund
+from app.gateways.billing import ANSWERABLE, Charge, ChargeDispute, Refund
 from app.gateways.stripe_client import StripeConnection, every, id_of, instant, metadata_of, translated
 
 _PAGE = 100
-_ANSWERABLE = frozenset({"needs_response", "warning_needs_response"})
 
 
 class StripeMoneyBack(StripeConnection):
@@ -107,7 +106,7 @@ def _dispute(dispute: stripe.Dispute) -> ChargeDispute:
         charge_id=id_of(dispute.charge) or "",
         payment_id=id_of(dispute.payment_intent),
         created_at=instant(dispute.created),
-        due_at=instant(details.due_by) if details.due_by and dispute.status in _ANSWERABLE else None,
+        due_at=instant(details.due_by) if details.due_by and dispute.status in ANSWERABLE else None,
         submissions=details.submission_count,
         evidence={name: text for name, text in given if isinstance(text, str) and text},
     )

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from app.errors import DependencyUnavailableError, NotFoundError, OutcomeUnknownError
-from app.gateways.billing import BillingGateway, ChargeDispute
+from app.gateways.billing import ANSWERABLE, BillingGateway, ChargeDispute
 from app.gateways.payments import GatewayUnavailable, InvalidPaymentRequest
 from app.subscriptions.acts import (
     ActKind,
@@ -28,8 +28,6 @@ from app.subscriptions.customers import client_of
 from app.subscriptions.errors import BillingRefusedError, DisputeClosedError
 from app.subscriptions.evidence import propose
 from app.subscriptions.models import PaidGrant
-
-_ANSWERABLE = frozenset({"needs_response", "warning_needs_response"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +125,7 @@ class ChargebackDesk:
             return known
         async with _asking(reading=True):
             dispute = await self._gateway.retrieve_dispute(answer.dispute_id)
-        if dispute.status not in _ANSWERABLE:
+        if dispute.status not in ANSWERABLE:
             raise DisputeClosedError(dispute.status)
         found = await self._around(dispute, proposing=False)
         while known is None:
